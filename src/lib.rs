@@ -5,7 +5,8 @@
 //! broker (`bus`). A wall reads them there, finds the frames that they belong to (`align`), draws both into scenes
 //! (`render`) and shows those on monitors (`display`).
 //!
-//! `base` and `config` are below all of them. `control`, `health` and `web` report on a process and take its orders. `role`
+//! `base` and `config` are below all of them. `fetch` downloads files for the command line and for boxes. `control`, `health` and
+//! `web` report on a process and take its orders. `role`
 //! starts and supervises a role; `processor` and `wall` connect the parts of one role each. `fleet` has the documents that
 //! configure devices from one desk, and `agent` keeps and applies them on a box. The other modules surround this path: `watch`
 //! shows a broker in a terminal, `doctor` examines a machine, `demo` runs everything in one process, and `cli` has one file per
@@ -35,6 +36,8 @@ pub mod health;
 pub mod web;
 
 pub mod fleet;
+
+mod fetch;
 
 pub mod role;
 

@@ -9,7 +9,7 @@
 //! nor a model. `provision` gives the box its identity, and `setup` shows on its monitor that
 //! it has none; `wall_notice` shows on the wall of a box that has one why another was refused. The processor may run as another user (`role_user`), with what that user may reach (`lending`). `models` fetches the
 //! models that documents name, and `model_swap` gives them to the processor; `firmware` updates the system of the box, and
-//! `firmware_duty` connects it with the roles. Both download with `fetch`.
+//! `firmware_duty` connects it with the roles. Both download with the room `fetch`.
 
 mod abilities;
 mod acts;
@@ -24,7 +24,6 @@ mod config_file;
 mod cycle;
 mod document;
 mod driver;
-mod fetch;
 mod firmware;
 mod firmware_duty;
 mod identity;

@@ -28,6 +28,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("web", &["base", "config", "render", "control", "health"]),
     // The documents of a fleet, which its agents and its desk share.
     ("fleet", &["base", "config", "event", "bus", "control"]),
+    // Servers of files are trusted as brokers are.
+    ("fetch", &["base", "config", "bus", "fleet"]),
     (
         "role",
         &[
@@ -53,7 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "agent",
         &[
-            "base", "config", "detect", "event", "bus", "control", "health", "fleet",
+            "base", "config", "detect", "event", "bus", "control", "health", "fleet", "fetch",
         ],
     ),
     ("watch", &["base", "config", "event", "bus"]),
@@ -98,6 +100,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "health",
             "web",
             "fleet",
+            "fetch",
             "role",
             "processor",
             "wall",
@@ -145,7 +148,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("tar", "base/archive"),
     ("flate2", "base/archive"),
     ("crc32fast", "agent/store"),
-    ("ureq", "agent/fetch/http.rs"),
+    ("ureq", "fetch/http.rs"),
     ("regex", "doctor"),
     ("libc", "base/kernel"),
     ("ring", "fleet/keys.rs"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::record::{Origin, Step};
 use super::updater::{Action, Facts, Job, MOST_TRIES, Updater, codes};
-use crate::agent::fetch::{Fault, Retry};
+use crate::fetch::{Fault, Retry};
 use crate::fleet::{DocumentError, Window};
 
 impl Updater {

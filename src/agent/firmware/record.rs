@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::health::Before;
-use crate::agent::fetch::Part;
 use crate::agent::state_dir::save;
 use crate::base::private_folder;
+use crate::fetch::Part;
 use crate::fleet::{DocumentError, DocumentHash, FirmwarePhase, FirmwareRef};
 
 /// The image that was ordered.

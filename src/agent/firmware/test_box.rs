@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::health::Before;
 use super::record::{Record, Step};
 use super::updater::{Action, Facts, Job, Started, Updater};
-use crate::agent::fetch::Fault;
+use crate::fetch::Fault;
 use crate::fleet::{DocumentHash, FirmwareOrder};
 
 /// Time limit of the confirmation.

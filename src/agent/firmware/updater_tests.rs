@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::record::Step;
 use super::test_box::{Box, Image};
 use super::updater::{Action, Facts, Job};
-use crate::agent::fetch::{Fault, Retry};
+use crate::fetch::{Fault, Retry};
 
 const UPDATE: &str = r#"{"schema":1,"generation":5,"firmware":{"url":"https://a/i","sha256":"HASH","version":"2","generation":1}}"#;
 

@@ -13,9 +13,9 @@ use super::reach::silent;
 use super::record::{Places, Target};
 use super::settings::Settings;
 use super::updater::Job;
-use crate::agent::fetch::{Client, Fault, Host, Part, Retry, TimeLimits, Wanted, fetch, is_file};
 use crate::base::{SourceId, Stop, free_bytes, shown_bytes};
 use crate::bus::Trust;
+use crate::fetch::{Client, Fault, Host, Part, Retry, TimeLimits, Wanted, fetch, is_file};
 
 /// Maximum length in bytes of an image whose length the document does not name.
 const LARGEST: u64 = 4 << 30;

@@ -1,6 +1,6 @@
 //! Codes of the problems of a model, besides those of its download.
 
-use crate::agent::fetch::{Fault, Retry};
+use crate::fetch::{Fault, Retry};
 
 /// The file is no model that this program accepts.
 pub(super) const BAD_MODEL: &str = "bad-model";

@@ -11,12 +11,12 @@ use super::fault::bad_model;
 use super::library::{Record, install, remove_all};
 use super::places::{Places, make};
 use super::version::Version;
-use crate::agent::fetch::Fault;
 use crate::agent::subprocess::{Unended, log_end, run_to_end};
 use crate::base::archive::{ArchiveKind, UnpackError, UnpackLimits, unpack};
 use crate::base::{Stop, ending, private_file};
 use crate::config::without_secrets;
 use crate::detect::{ModelStore, can_build_engines};
+use crate::fetch::Fault;
 
 /// Space in bytes that stays free for the documents of the box.
 pub(super) const SPARE_BYTES: u64 = 64 << 20;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::library::Library;
 use super::*;
-use crate::agent::fetch::Retry;
+use crate::fetch::Retry;
 
 struct Site {
     dir: tempfile::TempDir,

@@ -19,8 +19,8 @@ use super::schedule::Job;
 use super::shelf::Shelf;
 use super::version::Version;
 use super::worker::{ModelEvent, Progress, Tools, Worker};
-use crate::agent::fetch::{Fault, Retry};
 use crate::base::{Clock, models_dirs};
+use crate::fetch::{Fault, Retry};
 use crate::fleet::{Desired, DocumentError, ModelPhase, ModelState};
 
 /// How often the age of models is looked at.

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::version::Version;
-use crate::agent::fetch::Part;
 pub(super) use crate::agent::state_dir::{save as write_whole, sync_parent};
 pub(super) use crate::base::private_folder as make;
+use crate::fetch::Part;
 
 /// The folder of the fetched models.
 ///

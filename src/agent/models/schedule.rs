@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::version::Version;
-use crate::agent::fetch::Retry;
 use crate::base::Backoff;
+use crate::fetch::Retry;
 
 /// Waits between attempts.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

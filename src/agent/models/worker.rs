@@ -16,10 +16,10 @@ use super::library::{empty_removed, remove_version};
 use super::places::Places;
 use super::schedule::{Job, Next, Schedule, Told};
 use super::version::Version;
-use crate::agent::fetch::{Client, Fault, Host, Retry, TimeLimits, Wanted, fetch};
 use crate::base::sync::lock;
 use crate::base::{Clock, Stop, free_bytes, shown_bytes};
 use crate::bus::Trust;
+use crate::fetch::{Client, Fault, Host, Retry, TimeLimits, Wanted, fetch};
 
 /// Maximum length of an archive whose length the document does not name.
 const LARGEST: u64 = 1 << 30;

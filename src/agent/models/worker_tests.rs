@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use super::super::fault::BAD_MODEL;
 use super::super::library::Library;
 use super::*;
-use crate::agent::fetch::codes;
-use crate::agent::fetch::file_server::{FileServer, Manner, Served};
+use crate::fetch::codes;
+use crate::fetch::file_server::{FileServer, Manner, Served};
 use crate::fleet::DocumentHash;
 
 /// Longest wait for an event.

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 /// Codes of the problems of a download.
-pub(in crate::agent) mod codes {
+pub(crate) mod codes {
     /// The file can't be fetched now.
-    pub(in crate::agent) const FETCH: &str = "fetch-failed";
+    pub(crate) const FETCH: &str = "fetch-failed";
     /// The server has another file than the document names.
-    pub(in crate::agent) const CONTENT: &str = "wrong-content";
+    pub(crate) const CONTENT: &str = "wrong-content";
     /// The disk is full or can't be written.
-    pub(in crate::agent) const DISK: &str = "disk";
+    pub(crate) const DISK: &str = "disk";
 }
 
 /// When the next attempt follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::agent) enum Retry {
+pub(crate) enum Retry {
     /// At once, from the start of the file: what was kept of it does not fit.
     AtOnce,
     /// After waits that double, at least this one.
@@ -30,20 +30,16 @@ pub(in crate::agent) enum Retry {
 /// A problem of a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub(in crate::agent) struct Fault {
+pub(crate) struct Fault {
     /// A word for programs.
-    pub(in crate::agent) code: &'static str,
+    pub(crate) code: &'static str,
     /// The fault and its remedy, without secrets.
-    pub(in crate::agent) message: String,
-    pub(in crate::agent) retry: Retry,
+    pub(crate) message: String,
+    pub(crate) retry: Retry,
 }
 
 impl Fault {
-    pub(in crate::agent) fn new(
-        code: &'static str,
-        message: impl Into<String>,
-        retry: Retry,
-    ) -> Self {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>, retry: Retry) -> Self {
         Self {
             code,
             message: message.into(),
@@ -52,30 +48,30 @@ impl Fault {
     }
 
     /// The server can't be reached, or does not give the file.
-    pub(in crate::agent) fn fetch(message: impl Into<String>) -> Self {
+    pub(crate) fn fetch(message: impl Into<String>) -> Self {
         Self::new(codes::FETCH, message, Retry::Backoff(Duration::ZERO))
     }
 
     /// The server has another file.
-    pub(in crate::agent) fn content(message: impl Into<String>) -> Self {
+    pub(crate) fn content(message: impl Into<String>) -> Self {
         Self::new(codes::CONTENT, message, Retry::Rarely)
     }
 
     /// The disk.
-    pub(in crate::agent) fn disk(message: impl Into<String>) -> Self {
+    pub(crate) fn disk(message: impl Into<String>) -> Self {
         Self::new(codes::DISK, message, Retry::Backoff(Duration::ZERO))
     }
 
     /// It is not wanted any more.
-    pub(in crate::agent) fn stopped() -> Self {
+    pub(crate) fn stopped() -> Self {
         Self::new(codes::FETCH, "it is not wanted any more", Retry::Stopped)
     }
 
-    pub(in crate::agent) fn with_code(self, code: &'static str) -> Self {
+    pub(crate) fn with_code(self, code: &'static str) -> Self {
         Self { code, ..self }
     }
 
-    pub(in crate::agent) fn with(self, retry: Retry) -> Self {
+    pub(crate) fn with(self, retry: Retry) -> Self {
         Self { retry, ..self }
     }
 }

@@ -23,31 +23,31 @@ const PIECE: usize = 64 * 1024;
 
 /// A file that is to be fetched.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::agent) struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// Its name for the log.
-    pub(in crate::agent) name: &'a str,
-    pub(in crate::agent) sha256: &'a DocumentHash,
-    pub(in crate::agent) url: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) sha256: &'a DocumentHash,
+    pub(crate) url: &'a str,
     /// Its exact length, if the document names it.
-    pub(in crate::agent) size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// Maximum length in bytes of a file whose length the document does not name.
-    pub(in crate::agent) largest: u64,
+    pub(crate) largest: u64,
     /// Whether as much space is needed again for what is unpacked from it.
-    pub(in crate::agent) is_unpacked: bool,
+    pub(crate) is_unpacked: bool,
 }
 
 /// Where the received part of a file is kept.
 #[derive(Debug, Clone)]
-pub(in crate::agent) struct Part {
+pub(crate) struct Part {
     /// The file. Its folder is made if it is missing.
-    pub(in crate::agent) file: PathBuf,
+    pub(crate) file: PathBuf,
     /// The file of what tells whether the server has changed it.
-    pub(in crate::agent) validator: PathBuf,
+    pub(crate) validator: PathBuf,
 }
 
 impl Part {
     /// Removes both. A missing one is no error.
-    pub(in crate::agent) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         for path in [&self.file, &self.validator] {
             match fs::remove_file(path) {
                 Err(err) if err.kind() != io::ErrorKind::NotFound => {
@@ -60,7 +60,7 @@ impl Part {
 }
 
 /// What a download tells and asks.
-pub(in crate::agent) trait Host {
+pub(crate) trait Host {
     /// Bytes have come.
     fn received(&mut self);
 
@@ -75,7 +75,7 @@ pub(in crate::agent) trait Host {
 ///
 /// # Errors
 /// When it can't be fetched now, or is another file. What was received is kept if the next attempt can use it.
-pub(in crate::agent) fn fetch(
+pub(crate) fn fetch(
     wanted: Wanted<'_>,
     part: &Part,
     client: &Client,
@@ -302,7 +302,7 @@ fn folder(part: &Part) -> &Path {
 ///
 /// # Errors
 /// When it can't be read.
-pub(in crate::agent) fn is_file(path: &Path, sha256: &DocumentHash) -> io::Result<bool> {
+pub(crate) fn is_file(path: &Path, sha256: &DocumentHash) -> io::Result<bool> {
     let mut hasher = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hasher)?;
     Ok(format!("{:x}", hasher.finalize()) == sha256.as_str())

@@ -18,11 +18,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Time limits of a request.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::agent) struct TimeLimits {
+pub(crate) struct TimeLimits {
     /// Of the connection.
-    pub(in crate::agent) connect: Duration,
+    pub(crate) connect: Duration,
     /// Maximum time without a byte.
-    pub(in crate::agent) silence: Duration,
+    pub(crate) silence: Duration,
 }
 
 impl Default for TimeLimits {
@@ -36,7 +36,7 @@ impl Default for TimeLimits {
 
 /// The client of one attempt.
 #[derive(Debug, Clone)]
-pub(in crate::agent) struct Client {
+pub(crate) struct Client {
     agent: Agent,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Answer {
 impl Client {
     /// A client that trusts the authorities of `trust`. Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`,
     /// `NO_PROXY`).
-    pub(in crate::agent) fn new(trust: Trust, limits: TimeLimits) -> Self {
+    pub(crate) fn new(trust: Trust, limits: TimeLimits) -> Self {
         let certificates = trust.certificates.iter();
         let roots: Vec<Certificate<'static>> = certificates
             .map(|der| Certificate::from_der(der).to_owned())
