@@ -1,7 +1,8 @@
 //! A file: fetched in parts if need be, and checked while it is received.
 //!
-//! What was received is kept with a name of its own until the hash is right, also over a restart of the agent. The bytes decide,
-//! not the server: a file that was continued and has another hash is fetched once more from its start.
+//! What was received is kept with a name of its own until the hash is right, also over a restart of the program. The bytes decide,
+//! not the server: a file that was continued and has another hash is fetched once more from its start. A file whose hash nobody
+//! knows is continued only if the server promises that it is still the same one.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,7 +15,6 @@ use super::fault::{Fault, Retry};
 use super::http::{Answer, Client, Extent, failed};
 use crate::base::{Stop, private_folder, shown_bytes};
 use crate::config::without_secrets;
-use crate::fleet::DocumentHash;
 
 /// The disk is synced after so many bytes, so that a power cut does not cost more.
 const SYNC_BYTES: u64 = 16 << 20;
@@ -26,14 +26,37 @@ const PIECE: usize = 64 * 1024;
 pub(crate) struct Wanted<'a> {
     /// Its name for the log.
     pub(crate) name: &'a str,
-    pub(crate) sha256: &'a DocumentHash,
+    /// Its SHA-256 in lower-case hexadecimal digits, if it is known.
+    pub(crate) sha256: Option<&'a str>,
     pub(crate) url: &'a str,
-    /// Its exact length, if the document names it.
+    /// Its exact length, if it is known.
     pub(crate) size: Option<u64>,
-    /// Maximum length in bytes of a file whose length the document does not name.
+    /// Maximum length in bytes of a file whose length is not known.
     pub(crate) largest: u64,
     /// Whether as much space is needed again for what is unpacked from it.
     pub(crate) is_unpacked: bool,
+    /// Where the hash and the length stand.
+    pub(crate) listing: Listing,
+}
+
+/// Where the hash and the length of a file stand, for messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listing {
+    /// The text that names them.
+    pub(crate) name: &'static str,
+    /// Its key for the length.
+    pub(crate) length_key: &'static str,
+    /// What to do about another file.
+    pub(crate) remedy: &'static str,
+}
+
+impl Listing {
+    /// The document of a device.
+    pub(crate) const DOCUMENT: Self = Self {
+        name: "the document",
+        length_key: "size",
+        remedy: "publish the right one, or correct the document",
+    };
 }
 
 /// Where the received part of a file is kept.
@@ -61,8 +84,8 @@ impl Part {
 
 /// What a download tells and asks.
 pub(crate) trait Host {
-    /// Bytes have come.
-    fn received(&mut self);
+    /// Bytes have come: how many there are now, of how many if that is known.
+    fn received(&mut self, bytes: u64, total: Option<u64>);
 
     /// Makes sure that the disk has so many bytes free.
     ///
@@ -83,18 +106,22 @@ pub(crate) fn fetch(
     host: &mut dyn Host,
 ) -> Result<PathBuf, Fault> {
     let mut partial = Partial::open(part).map_err(|err| disk(part, &err))?;
+    if wanted.sha256.is_none() && partial.validator.is_none() {
+        // Nothing would tell that the rest is of another file.
+        partial.restart().map_err(|err| disk(part, &err))?;
+    }
     if wanted.size.is_none_or(|size| partial.bytes != size) {
         receive(&mut partial, wanted, part, client, stop, host)?;
     }
     let found = format!("{:x}", partial.hasher.clone().finalize());
-    if found == wanted.sha256.as_str() {
+    let Some(sha256) = wanted.sha256.filter(|sha256| *sha256 != found) else {
         return Ok(partial.part.file);
-    }
+    };
     partial.discard();
+    let Listing { name, remedy, .. } = wanted.listing;
     let fault = Fault::content(format!(
-        "the file at {} has the SHA-256 {found}, the document names {}; publish the right one, or correct the document",
-        without_secrets(wanted.url),
-        wanted.sha256
+        "the file at {} has the SHA-256 {found}, {name} names {sha256}; {remedy}",
+        without_secrets(wanted.url)
     ));
     // A file that was put together may have parts of two states, or parts that a power cut has damaged.
     Err(match partial.has_kept {
@@ -147,20 +174,25 @@ fn receive(
 
 /// The total length that the server tells.
 fn check_total(wanted: Wanted<'_>, total: u64) -> Result<(), Fault> {
-    let url = without_secrets(wanted.url);
+    let Listing { name, remedy, .. } = wanted.listing;
     match wanted.size {
         Some(size) if size != total => Err(Fault::content(format!(
-            "the file at {url} has {total} bytes, the document names {size}; publish the right one, or correct the document"
+            "the file at {} has {total} bytes, {name} names {size}; {remedy}",
+            without_secrets(wanted.url)
         ))),
-        None if total > wanted.largest => Err(too_large(&url, wanted.largest)),
+        None if total > wanted.largest => Err(too_large(wanted, wanted.largest)),
         _ => Ok(()),
     }
 }
 
-fn too_large(url: &str, limit: u64) -> Fault {
+fn too_large(wanted: Wanted<'_>, limit: u64) -> Fault {
+    let url = without_secrets(wanted.url);
     let limit_text = shown_bytes(limit);
+    let Listing {
+        name, length_key, ..
+    } = wanted.listing;
     Fault::content(format!(
-        "the file at {url} has more than {limit} bytes ({limit_text}), the limit; name its `size` in the document if it is right"
+        "the file at {url} has more than {limit} bytes ({limit_text}), the limit; name its `{length_key}` in {name} if it is right"
     ))
 }
 
@@ -184,12 +216,12 @@ fn copy(
         };
         if partial.bytes + length as u64 > limit {
             partial.discard();
-            return Err(too_large(&without_secrets(url), limit));
+            return Err(too_large(wanted, limit));
         }
         if let Err(err) = partial.append(&piece[..length]) {
             break Err(disk(part, &err));
         }
-        host.received();
+        host.received(partial.bytes, wanted.size.or(answer.total));
         unsynced += length as u64;
         if unsynced >= SYNC_BYTES {
             unsynced = 0;
@@ -302,10 +334,10 @@ fn folder(part: &Part) -> &Path {
 ///
 /// # Errors
 /// When it can't be read.
-pub(crate) fn is_file(path: &Path, sha256: &DocumentHash) -> io::Result<bool> {
+pub(crate) fn is_file(path: &Path, sha256: &str) -> io::Result<bool> {
     let mut hasher = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok(format!("{:x}", hasher.finalize()) == sha256.as_str())
+    Ok(format!("{:x}", hasher.finalize()) == sha256)
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@ use super::super::file_server::{FileServer, Manner, Served};
 use super::super::http::TimeLimits;
 use super::*;
 use crate::bus::Trust;
-use crate::fleet::DocumentHash;
 
 const LARGEST: u64 = 1 << 30;
+
+fn hash(content: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(content))
+}
 
 /// The disk, and what was told.
 struct Room {
@@ -19,7 +22,8 @@ struct Room {
 }
 
 impl Host for Room {
-    fn received(&mut self) {
+    fn received(&mut self, bytes: u64, total: Option<u64>) {
+        assert!(total.is_none_or(|total| bytes <= total));
         self.has_received = true;
     }
 
@@ -36,7 +40,7 @@ impl Host for Room {
 struct Place {
     dir: tempfile::TempDir,
     server: FileServer,
-    sha256: DocumentHash,
+    sha256: Option<String>,
     content: Vec<u8>,
     size: Option<u64>,
     room: Room,
@@ -49,7 +53,7 @@ impl Place {
         Self {
             dir: tempfile::tempdir().expect("a folder"),
             server: FileServer::start(),
-            sha256: DocumentHash::of(&content),
+            sha256: Some(hash(&content)),
             content,
             size: None,
             room: Room {
@@ -81,11 +85,12 @@ impl Place {
         };
         let wanted = Wanted {
             name: "m",
-            sha256: &self.sha256,
+            sha256: self.sha256.as_deref(),
             url,
             size: self.size,
             largest: LARGEST,
             is_unpacked: true,
+            listing: Listing::DOCUMENT,
         };
         let part = Part {
             file: self.dir.path().join("partial/m"),
@@ -171,12 +176,31 @@ fn a_file_that_has_changed_meanwhile_or_a_server_without_parts_begins_anew() {
 }
 
 #[test]
+fn a_file_without_a_known_hash_is_continued_only_if_the_server_knows_it_again() {
+    let mut place = Place::new();
+    place.sha256 = None;
+    let url = place.serve(Manner::Cut(300_000, 1));
+    place.fetch(&url).expect_err("it is cut");
+    place.fetched(&url);
+    let continued = Some("bytes=300000-".to_owned());
+    assert_eq!(place.ranges(), [None, continued]);
+    // Without a tag the rest may be that of another file.
+    let mut place = Place::new();
+    place.sha256 = None;
+    let url = place.serve_other(vec![1; 800_000], None, Manner::Cut(1000, 1));
+    place.fetch(&url).expect_err("it is cut");
+    place.serve_other(place.content.clone(), None, Manner::Right);
+    place.fetched(&url);
+    assert_eq!(place.ranges(), [None, None]);
+}
+
+#[test]
 fn another_file_is_refused_with_both_hashes_or_lengths_and_not_kept() {
     let mut place = Place::new();
     let url = place.serve_other(b"other".to_vec(), None, Manner::Right);
     let fault = place.fetch(&url).expect_err("another file");
     assert_eq!((fault.code, fault.retry), (codes::CONTENT, Retry::Rarely));
-    let (found, wanted) = (DocumentHash::of(b"other"), &place.sha256);
+    let (found, wanted) = (hash(b"other"), hash(&place.content));
     let begin = format!("the file at {url} has the SHA-256 {found}, the document names {wanted};");
     assert!(fault.message.starts_with(&begin), "{fault}");
     place.size = Some(7);

@@ -10,7 +10,7 @@ mod fault;
 pub(crate) mod file_server;
 mod http;
 
-pub(crate) use download::{Host, Part, Wanted, fetch, is_file};
+pub(crate) use download::{Host, Listing, Part, Wanted, fetch, is_file};
 #[cfg(test)]
 pub(crate) use fault::codes;
 pub(crate) use fault::{Fault, Retry};

@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The documents of a fleet, which its agents and its desk share.
     ("fleet", &["base", "config", "event", "bus", "control"]),
     // Servers of files are trusted as brokers are.
-    ("fetch", &["base", "config", "bus", "fleet"]),
+    ("fetch", &["base", "config", "bus"]),
     (
         "role",
         &[

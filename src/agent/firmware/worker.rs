@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::updater::Job;
 use crate::base::{SourceId, Stop, free_bytes, shown_bytes};
 use crate::bus::Trust;
-use crate::fetch::{Client, Fault, Host, Part, Retry, TimeLimits, Wanted, fetch, is_file};
+use crate::fetch::{Client, Fault, Host, Listing, Part, Retry, TimeLimits, Wanted, fetch, is_file};
 
 /// Maximum length in bytes of an image whose length the document does not name.
 const LARGEST: u64 = 4 << 30;
@@ -199,16 +199,17 @@ impl Attempt<'_> {
         let client = Client::new(Trust::of(tools.ca.as_deref()), TimeLimits::default());
         let wanted = Wanted {
             name: &target.version,
-            sha256: &target.sha256,
+            sha256: Some(target.sha256.as_str()),
             url: &target.url,
             size: target.size,
             largest: LARGEST,
             is_unpacked: false,
+            listing: Listing::DOCUMENT,
         };
         let file = fetch(wanted, part, &client, stop, self)?;
         verifying();
         // As the installer will read it: what was received is not always what is on the disk.
-        match is_file(&file, &target.sha256) {
+        match is_file(&file, target.sha256.as_str()) {
             Ok(true) => Ok(()),
             Ok(false) => {
                 part.remove();
@@ -221,7 +222,7 @@ impl Attempt<'_> {
 }
 
 impl Host for Attempt<'_> {
-    fn received(&mut self) {
+    fn received(&mut self, _: u64, _: Option<u64>) {
         self.has_received = true;
     }
 

@@ -19,7 +19,7 @@ use super::version::Version;
 use crate::base::sync::lock;
 use crate::base::{Clock, Stop, free_bytes, shown_bytes};
 use crate::bus::Trust;
-use crate::fetch::{Client, Fault, Host, Retry, TimeLimits, Wanted, fetch};
+use crate::fetch::{Client, Fault, Host, Listing, Retry, TimeLimits, Wanted, fetch};
 
 /// Maximum length of an archive whose length the document does not name.
 const LARGEST: u64 = 1 << 30;
@@ -243,11 +243,12 @@ impl Attempt<'_> {
         let name = job.version.to_string();
         let wanted = Wanted {
             name: &name,
-            sha256: &job.version.sha256,
+            sha256: Some(job.version.sha256.as_str()),
             url: &job.url,
             size: job.size,
             largest: LARGEST,
             is_unpacked: true,
+            listing: Listing::DOCUMENT,
         };
         let file = fetch(wanted, &places.part(&job.version), &client, stop, self)?;
         let installed = install_archive(&file, &job.version, places, program, stop);
@@ -277,7 +278,7 @@ impl Attempt<'_> {
 }
 
 impl Host for Attempt<'_> {
-    fn received(&mut self) {
+    fn received(&mut self, _: u64, _: Option<u64>) {
         if !std::mem::replace(&mut self.has_received, true) {
             tell(self.tools, &self.job.version, Progress::Fetching);
         }
