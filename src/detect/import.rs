@@ -77,13 +77,13 @@ pub fn import(request: &ImportRequest, dirs: &[PathBuf]) -> Result<Imported, Det
 }
 
 /// A directory that is removed if the import fails.
-struct Staging(PathBuf);
+pub(super) struct Staging(pub(super) PathBuf);
 
 /// The prefix of such directories' names; the id and the process follow.
 const STAGING: &str = ".import-";
 
 impl Staging {
-    fn make(dir: &Path, id: &str) -> Result<Self, DetectError> {
+    pub(super) fn make(dir: &Path, id: &str) -> Result<Self, DetectError> {
         Self::clear(dir);
         let path = dir.join(format!("{STAGING}{id}-{}", std::process::id()));
         fs::create_dir_all(&path).map_err(|error| DetectError::write(&path, error))?;
@@ -121,7 +121,7 @@ impl Drop for Staging {
 }
 
 /// By rten, which is always available, or by ONNX Runtime if rten lacks an operator.
-fn load(
+pub(super) fn load(
     request: &ImportRequest,
     graph: &Path,
     external: &ExternalFiles,
@@ -144,14 +144,20 @@ fn load(
 }
 
 /// The refusal of a file that ends too early; the engines do not say so.
-fn cut_off(request: &ImportRequest, file: &Result<OnnxFile, String>) -> Option<DetectError> {
+pub(super) fn cut_off(
+    request: &ImportRequest,
+    file: &Result<OnnxFile, String>,
+) -> Option<DetectError> {
     let reason = file.as_ref().err()?;
     let is_cut_off = reason.starts_with(CUT_OFF);
     is_cut_off.then(|| request.refusal(format!("{reason}; copy or download the whole file again")))
 }
 
 /// One inference of a grey picture: an error here would otherwise occur at the first frame.
-fn test_run(network: Box<dyn Network>, model: &InstalledModel) -> Result<(), DetectError> {
+pub(super) fn test_run(
+    network: Box<dyn Network>,
+    model: &InstalledModel,
+) -> Result<(), DetectError> {
     let size = model.manifest.input_size();
     let mut detector = NetworkDetector::new(network, model, model.labels()?)?;
     let grey = vec![PADDING; size.width as usize * size.height as usize * 3];

@@ -2,6 +2,7 @@
 //! serves all sources in turn. Only this room names inference engines.
 
 mod bench;
+mod catalogue;
 mod class_names;
 mod contract;
 mod decode;
@@ -18,6 +19,7 @@ mod import_request;
 mod import_tensors;
 mod import_trial;
 mod inferred;
+mod install;
 mod installed_model;
 mod label_lines;
 mod labels;
@@ -48,12 +50,14 @@ mod weights;
 mod worker;
 
 pub use bench::{Measurement, measure};
+pub use catalogue::{Catalogue, CatalogueError, CatalogueModel, UnavailableModel};
 pub use decode::Decoder;
 pub use error::DetectError;
 pub use import::{Imported, import};
 pub use import_output::names_classes;
 pub use import_request::ImportRequest;
 pub use inferred::{Inferred, WorkDone, WorkerStats};
+pub use install::{InstallRequest, install};
 pub use installed_model::InstalledModel;
 pub use label_lines::names as names_in;
 pub use labels::{COCO80, Labels, read_labels};
@@ -66,6 +70,7 @@ pub use nms::Candidate;
 pub use open::{CheckedModel, DetectorRequest, available_backends, open};
 pub use parallelism::Parallelism;
 pub use reference::REFERENCE_PICTURE;
+pub use store::writable as writable_dir;
 pub use store::{ModelEntry, ModelSelection, ModelStore, PUBLISHED_DEFAULT, install_dirs};
 pub use tensor::{OutputTensor, TensorFill};
 pub use tensorrt::{

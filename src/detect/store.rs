@@ -251,7 +251,10 @@ pub fn install_dirs(named: Option<&Path>) -> Vec<PathBuf> {
 }
 
 /// The first of `dirs` in which files can be created. It is created if it does not exist.
-pub(super) fn writable(dirs: &[PathBuf]) -> Result<&Path, DetectError> {
+///
+/// # Errors
+/// Why the first one can't be written, if none can.
+pub fn writable(dirs: &[PathBuf]) -> Result<&Path, DetectError> {
     let mut first_error = None;
     for dir in dirs {
         let probe = dir.join(format!(".probe-{}", std::process::id()));

@@ -11,7 +11,5 @@ pub(crate) mod file_server;
 mod http;
 
 pub(crate) use download::{Host, Listing, Part, Wanted, fetch, is_file};
-#[cfg(test)]
-pub(crate) use fault::codes;
-pub(crate) use fault::{Fault, Retry};
+pub(crate) use fault::{Fault, Retry, codes};
 pub(crate) use http::{Client, TimeLimits};
