@@ -25,7 +25,12 @@ mod fleet_update;
 mod logging;
 mod man;
 mod model;
+mod model_bill;
+mod model_download;
 mod model_engine;
+mod model_fetch;
+mod model_licence;
+mod model_text;
 mod model_try;
 mod picture_output;
 mod processor;
@@ -79,7 +84,7 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
-    /// List, show, choose, import and try models; build their engines and measure them
+    /// List, show, choose, fetch, import and try models; build their engines and measure them
     Model(model::ModelArgs),
     /// Run a demonstration: a broker, cameras, a processor and a wall in one process
     #[cfg(feature = "testcam")]

@@ -1,20 +1,22 @@
-//! `nvr model`: list, show, choose and import models. The subcommands about engines are in `model_engine`, and `try` is in
-//! `model_try`.
+//! `nvr model`: list, show, choose and import models. The subcommands about engines are in `model_engine`, those about the
+//! catalogue in `model_fetch` and `model_bill`, and `try` is in `model_try`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::model_bill::{BillArgs, bill};
 use super::model_engine::{BenchArgs, BuildArgs, bench, build};
+use super::model_fetch::{FetchArgs, fetch};
+use super::model_text::{Form, described};
 use super::model_try::{TryArgs, try_model};
 use super::out;
 use crate::base::{Size, models_dirs};
 use crate::detect::{
-    Activation, COCO80, ColorOrder, DetectError, ImportRequest, Imported, InstalledModel,
-    KnownLabels, LabelSource, ModelStore, OutputFormat, Range, import, install_dirs, names_classes,
-    names_in, read_labels,
+    Activation, COCO80, ColorOrder, DetectError, ImportRequest, Imported, KnownLabels, LabelSource,
+    ModelStore, OutputFormat, Range, import, install_dirs, names_classes, names_in, read_labels,
 };
 
 /// Options of `nvr model`.
@@ -56,6 +58,8 @@ enum ModelCommand {
         /// The model; without it, print the present default
         id: Option<String>,
     },
+    /// Download and install a model of the catalogue, or list those that there are
+    Fetch(Box<FetchArgs>),
     /// Install a model from an ONNX file
     Import(Box<ImportArgs>),
     /// Print what a model finds in a picture, and draw it
@@ -64,13 +68,9 @@ enum ModelCommand {
     Build(BuildArgs),
     /// Measure the speed of a model in each backend
     Bench(BenchArgs),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Form {
-    #[default]
-    Text,
-    Json,
+    /// Print the models of the catalogue, and those of manifests, as components of a bill of materials
+    #[command(hide = true)]
+    Bill(BillArgs),
 }
 
 #[derive(Debug, Args)]
@@ -130,6 +130,7 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
             }
             None => bail!("no default is chosen; choose one with `nvr model default ID`"),
         },
+        ModelCommand::Fetch(args) => fetch(&args, &store, &targets),
         ModelCommand::Import(import_args) => {
             let request = request(*import_args)?;
             let Imported { model, reading } = import(&request, &targets)?;
@@ -158,6 +159,7 @@ pub(super) fn main(args: ModelArgs) -> anyhow::Result<()> {
         ModelCommand::Try(args) => try_model(&store, &args),
         ModelCommand::Build(args) => build(&store, &args),
         ModelCommand::Bench(args) => bench(&store, &args),
+        ModelCommand::Bill(args) => bill(&args),
     }
 }
 
@@ -276,23 +278,6 @@ fn size(text: &str) -> Result<Size, String> {
     sides
         .filter(|size| size.width > 0 && size.height > 0)
         .ok_or_else(|| format!("`{text}` is not a size; write it as 640x640"))
-}
-
-/// `640x640 yolov8, coco80, in /…`.
-fn described(model: &InstalledModel) -> String {
-    let labels = match &model.manifest.labels {
-        LabelSource::Known(KnownLabels::Coco80) => "coco80".to_owned(),
-        LabelSource::Known(KnownLabels::Coco91) => "coco91".to_owned(),
-        LabelSource::Inline(names) if names.len() == 1 => "1 class".to_owned(),
-        LabelSource::Inline(names) => format!("{} classes", names.len()),
-        LabelSource::File(file) => format!("classes of {}", file.file),
-    };
-    format!(
-        "{} {}, {labels}, in {}",
-        model.manifest.input_size(),
-        model.manifest.output.format,
-        model.weights_dir.display()
-    )
 }
 
 #[cfg(test)]

@@ -14,6 +14,19 @@ pub fn error(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Asks on standard error, and returns the line that is typed; an empty text at the end of the input.
+///
+/// # Errors
+/// Those of the terminal.
+pub fn ask(question: impl std::fmt::Display) -> std::io::Result<String> {
+    let mut err = std::io::stderr().lock();
+    write!(err, "{question} ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer)
+}
+
 /// Shortest time between two progress lines if standard error is no terminal.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 

@@ -1,0 +1,30 @@
+//! How the subcommands of `nvr model` write models.
+
+use clap::ValueEnum;
+
+use crate::detect::{InstalledModel, LabelSource};
+
+/// The format of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Form {
+    #[default]
+    Text,
+    Json,
+}
+
+/// `640x640 yolov8, coco80, in /…`.
+pub(super) fn described(model: &InstalledModel) -> String {
+    let labels = match &model.manifest.labels {
+        // Its name is that of the manifest.
+        LabelSource::Known(known) => format!("{known:?}").to_lowercase(),
+        LabelSource::Inline(names) if names.len() == 1 => "1 class".to_owned(),
+        LabelSource::Inline(names) => format!("{} classes", names.len()),
+        LabelSource::File(file) => format!("classes of {}", file.file),
+    };
+    format!(
+        "{} {}, {labels}, in {}",
+        model.manifest.input_size(),
+        model.manifest.output.format,
+        model.weights_dir.display()
+    )
+}
