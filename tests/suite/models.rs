@@ -2,6 +2,7 @@
 //! no weights are needed.
 
 mod class_names;
+mod fetching;
 mod foreign_files;
 mod output_layouts;
 mod readings;
