@@ -63,11 +63,11 @@ fn of_manifest(id: &str, manifest: &Manifest) -> Value {
         "bom-ref": format!("model:{id}@{version}"),
         "name": id,
         "version": version,
-        "description": manifest.description,
+        "description": manifest.description.as_deref().unwrap_or_default(),
         "scope": SCOPE,
         "hashes": [sha256(hash)],
         "licenses": licenses,
-        "properties": [{ "name": "nvr:source", "value": manifest.source }],
+        "properties": [{ "name": "nvr:source", "value": manifest.source.as_deref().unwrap_or_default() }],
     })
 }
 

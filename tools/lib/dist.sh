@@ -117,10 +117,11 @@ make_package() {
 }
 
 # What is compiled in, for this target and these features, and what is run to compile it. The workspace is copied without its other
-# members: they would turn on features that the program is not built with. The tool also writes beside the manifest.
+# members: they would turn on features that the program is not built with. The tool also writes beside the manifest. The models that
+# the program can fetch, and those whose manifests are packed, come from the program itself.
 make_bill() {
     with_cache_lock cargo_cyclonedx
-    local dir=$build/bill flags=() wanted found
+    local dir=$build/bill flags=() wanted found models
     rm -rf "$dir" && mkdir -p "$dir/crates"
     cp -r "$repo/crates/pixels" "$dir/crates/"
     cp "$repo/Cargo.lock" "$dir/"
@@ -131,17 +132,24 @@ make_bill() {
         --override-filename bill) || die "cargo-cyclonedx could not make the bill of materials" "Its message stands above."
     wanted=$(cd "$dir" && cargo tree --offline --package nvr --edges normal,build --target "$triple" "${flags[@]}" --prefix none |
         sed 's/^\([^ ]*\) v\([^ ]*\).*/\1 \2/' | grep -v '^nvr ' | sort -u)
+    run_binary model bill "$repo"/models/*/model.toml >"$dir/models.json" || die "the program does not name its models" "Its message stands above."
     # The tool goes by `cargo metadata`, which also names crates of features that are off; `cargo tree` has what is built.
     # No path of the machine that made it.
-    jq --arg wanted "$wanted" '($wanted | split("\n")) as $built
+    jq --arg wanted "$wanted" --slurpfile models "$dir/models.json" '($wanted | split("\n")) as $built
         | .components |= map(select("\(.name) \(.version)" | IN($built[])))
         | ([.metadata.component, .components[]] | map(.["bom-ref"])) as $refs
-        | .dependencies |= map(select(.ref | IN($refs[])) | if .dependsOn then .dependsOn |= map(select(IN($refs[]))) else . end)' \
+        | .dependencies |= map(select(.ref | IN($refs[])) | if .dependsOn then .dependsOn |= map(select(IN($refs[]))) else . end)
+        | .components += $models[0]' \
         "$dir/bill.json" | sed "s|file://$dir|file:///nvr|g" >"$out/$name.cdx.json"
-    found=$(jq -r '.components[] | "\(.name) \(.version)"' "$out/$name.cdx.json" | sort -u)
+    found=$(jq -r '.components[] | select(.type != "machine-learning-model") | "\(.name) \(.version)"' "$out/$name.cdx.json" | sort -u)
     [ "$wanted" = "$found" ] || die "the bill of materials lacks crates that the program is built of" \
         "$(comm -23 <(printf '%s\n' "$wanted") <(printf '%s\n' "$found"))"
-    say "bill of materials: $(wc -l <<<"$found") crates for $triple"
+    # Each with a licence, and a place that it comes from.
+    models=$(jq -r '.components[] | select(.type == "machine-learning-model" and (.licenses | length) > 0
+        and ((.externalReferences // .properties) | length) > 0) | .name' "$out/$name.cdx.json" | sort -u)
+    [ "$models" = "$(jq -r '.[].name' "$dir/models.json" | sort -u)" ] && grep -qx yolo12n-640 <<<"$models" ||
+        die "the bill of materials lacks models, or their licences" "$models"
+    say "bill of materials: $(wc -l <<<"$found") crates for $triple, $(wc -l <<<"$models") models"
 }
 
 list_sums() {
