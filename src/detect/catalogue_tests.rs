@@ -59,6 +59,19 @@ fn the_built_in_catalogue_is_valid_and_names_whole_files() {
 }
 
 #[test]
+fn the_documentation_lists_every_model_with_its_length_and_licence() {
+    let docs = include_str!("../../docs/models.md");
+    for model in Catalogue::built_in().expect("it is valid").models {
+        let begin = format!("| `{}` |", model.id);
+        let row = docs.lines().find(|line| line.starts_with(&begin));
+        let cells: Vec<&str> = row.expect(&begin).split('|').map(str::trim).collect();
+        let length: Option<u64> = cells[2].replace(' ', "").parse().ok();
+        assert_eq!(length, model.bytes, "{}", model.id);
+        assert_eq!(cells[3], model.license, "{}", model.id);
+    }
+}
+
+#[test]
 fn a_catalogue_of_ones_own_makes_manifests() {
     let catalogue = parse(MODEL).expect("it is valid");
     let model = catalogue.find("vans-96").expect("it is there");
