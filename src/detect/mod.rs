@@ -39,6 +39,7 @@ mod plausibility;
 mod reference;
 mod rten;
 mod scripted;
+mod staging;
 mod store;
 mod tensor;
 mod tensorrt;
