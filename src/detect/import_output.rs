@@ -1,17 +1,16 @@
 //! The meaning of an imported network's output: its format and its classes. Nothing is guessed: if the file, the
 //! options and a run leave a doubt, the import is refused with the possible formats and the option that decides.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::decode::yolox_cells;
 use super::error::dims;
 use super::import_request::ImportRequest;
 use super::import_tensors::PictureInput;
-use super::manifest::{Activation, ColorOrder, KnownLabels, LabelSource, OutputFormat, Range};
+use super::manifest::{KnownLabels, LabelSource, OutputFormat};
 use super::onnx_file::OnnxFile;
 use super::output_layout::{OutputLayout, by_metadata, candidates, classes_of, metadata_decides};
-use super::{COCO80, DetectError, class_names};
-use crate::base::Size;
+use super::{COCO80, class_names};
 
 /// Class names, and their origin.
 pub(super) type Names = (Vec<String>, &'static str);

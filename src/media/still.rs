@@ -55,7 +55,7 @@ impl StillError {
     /// The code of [`super::SessionEnd`].
     pub fn code(&self) -> &'static str {
         match self {
-            Self::File { code, .. } => *code,
+            Self::File { code, .. } => code,
             _ => "garbage",
         }
     }
