@@ -14,8 +14,8 @@ use crate::base::shown_bytes;
 use crate::bus::Trust;
 use crate::config::{did_you_mean, without_secrets};
 use crate::detect::{
-    Catalogue, CatalogueModel, DetectError, InstallRequest, InstalledModel, ModelStore, install,
-    writable_dir,
+    Catalogue, CatalogueModel, DetectError, Imported, InstallRequest, InstalledModel, ModelStore,
+    install, writable_dir,
 };
 
 /// Options of `nvr model fetch`.
@@ -153,7 +153,10 @@ fn obtain(
         manifest: model.manifest(&without_secrets(url)),
         notes,
     };
-    let installed = match install(&request, std::slice::from_ref(&dir)) {
+    let Imported {
+        model: installed,
+        reading,
+    } = match install(&request, std::slice::from_ref(&dir)) {
         Ok(installed) => installed,
         Err(error) => {
             // A file with the hash of the catalogue is the right one, and may be of use to another engine.
@@ -166,7 +169,7 @@ fn obtain(
         }
     };
     download.remove();
-    tell(model, &installed, url);
+    tell(model, &installed, &reading, url);
     warn_if_hidden(store, &installed);
     Ok(())
 }
@@ -241,7 +244,7 @@ fn trust(ca: Option<&Path>) -> anyhow::Result<Trust> {
     Ok(trust)
 }
 
-fn tell(model: &CatalogueModel, installed: &InstalledModel, url: &str) {
+fn tell(model: &CatalogueModel, installed: &InstalledModel, reading: &str, url: &str) {
     out::line(format_args!(
         "{} is installed: {}",
         model.id,
@@ -253,6 +256,7 @@ fn tell(model: &CatalogueModel, installed: &InstalledModel, url: &str) {
         model.license_url,
         without_secrets(url)
     ));
+    out::line(reading);
     if model.sha256.is_none() {
         let files = &installed.manifest.files;
         let hash = files.first().map_or("", |file| file.sha256.as_str());

@@ -222,7 +222,7 @@ fn of_one(
 }
 
 /// The reason for a reading that finds known objects.
-fn found_by(best: &Judged) -> String {
+pub(super) fn found_by(best: &Judged) -> String {
     let range = match &best.manifest.input.normalize {
         Normalize::Range(range) => range.to_string(),
         Normalize::Custom(_) => "its own statistics".to_owned(),

@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::import::Imported;
+use super::import_manifest::found_by;
+use super::import_trial::judge;
 use super::staging::Staged;
 use super::store::{check_id, writable};
-use super::{DetectError, ImportRequest, InstalledModel, Manifest};
+use super::{DetectError, ImportRequest, Manifest};
 
 /// A file that is to be a model.
 #[derive(Debug, Clone)]
@@ -24,10 +27,7 @@ pub struct InstallRequest<'a> {
 ///
 /// # Errors
 /// If the file can't be loaded, or its tensors are not those of the manifest; with the expected and the found values.
-pub fn install(
-    request: &InstallRequest<'_>,
-    dirs: &[PathBuf],
-) -> Result<InstalledModel, DetectError> {
+pub fn install(request: &InstallRequest<'_>, dirs: &[PathBuf]) -> Result<Imported, DetectError> {
     check_id(request.id)?;
     let dir = writable(dirs)?;
     let import = ImportRequest {
@@ -35,10 +35,16 @@ pub fn install(
         id: request.id.to_owned(),
         ..ImportRequest::default()
     };
-    let staged = Staged::new(&import, dir)?;
+    let mut staged = Staged::new(&import, dir)?;
     let mut manifest = request.manifest.clone();
     manifest.files.clone_from(&staged.files);
-    staged
+    let judged = judge(staged.network.as_mut(), request.id, vec![manifest.clone()])?;
+    let reading = judged.first().map_or_else(
+        || "the built-in picture has none of its classes, or is too large for it".to_owned(),
+        found_by,
+    );
+    let model = staged
         .tested(&import, manifest, &request.notes)?
-        .replace(dir.join(request.id))
+        .replace(dir.join(request.id))?;
+    Ok(Imported { model, reading })
 }
