@@ -237,7 +237,7 @@ pub(super) fn found_by(best: &Judged) -> String {
 fn untested(format: OutputFormat, reason: &str, judged: &[Judged]) -> String {
     let doubt = match judged.iter().max_by_key(|one| one.score.objects()) {
         Some(most) => format!("in which it finds {}", most.score),
-        None => "which has none of its classes, or is too large for it".to_owned(),
+        None => "which has none of its classes, or is too large for its input".to_owned(),
     };
     format!(
         "read as {format}, because {reason}; not confirmed by the built-in picture, {doubt}: look at what it finds with \
@@ -248,7 +248,8 @@ fn untested(format: OutputFormat, reason: &str, judged: &[Judged]) -> String {
 /// Why the built-in picture does not decide.
 fn undecided(judged: &[Judged]) -> String {
     if judged.is_empty() {
-        return "the built-in picture has none of its classes, or is too large for it".to_owned();
+        return "the built-in picture has none of its classes, or is too large for its input"
+            .to_owned();
     }
     let tried: Vec<String> = judged.iter().map(found_by).collect();
     format!(

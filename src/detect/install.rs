@@ -40,7 +40,7 @@ pub fn install(request: &InstallRequest<'_>, dirs: &[PathBuf]) -> Result<Importe
     manifest.files.clone_from(&staged.files);
     let judged = judge(staged.network.as_mut(), request.id, vec![manifest.clone()])?;
     let reading = judged.first().map_or_else(
-        || "the built-in picture has none of its classes, or is too large for it".to_owned(),
+        || "the built-in picture has none of its classes, or is too large for its input".to_owned(),
         found_by,
     );
     let model = staged

@@ -169,7 +169,8 @@ fn a_model_is_fetched_and_installed_by_the_facts_of_the_catalogue() {
         [
             format!("vans-96 is installed: {}", site.described()),
             format!("licence: Apache-2.0 ({LICENCE}); source: {}", site.url),
-            "the built-in picture has none of its classes, or is too large for it".to_owned()
+            "the built-in picture has none of its classes, or is too large for its input"
+                .to_owned()
         ]
     );
     let manifest = site.manifest();
