@@ -61,15 +61,18 @@ pub(super) fn choose(
     bytes: u64,
     load: impl Fn(usize) -> Result<Box<dyn Detector>, DetectError>,
 ) -> Result<Vec<Box<dyn Detector>>, DetectError> {
-    choose_in(&Remembered::in_cache(), key, (bytes, free_memory()), load)
+    let memory = (bytes, free_memory());
+    choose_in(&Remembered::in_cache(), key, memory, load, rate)
 }
 
-/// As [`choose`], with the given memory of earlier choices and the free memory of the machine.
+/// As [`choose`], with the given memory of earlier choices, the free memory of the machine, and what measures the pictures per second
+/// of detectors in about so much time.
 fn choose_in(
     remembered: &Remembered,
     key: &LaneKey,
     (bytes, free): (u64, Option<u64>),
     load: impl Fn(usize) -> Result<Box<dyn Detector>, DetectError>,
+    measure: impl Fn(&mut [Box<dyn Detector>], Duration) -> Result<f64, DetectError>,
 ) -> Result<Vec<Box<dyn Detector>>, DetectError> {
     if let Some(lanes) = remembered.lanes(key) {
         return loaded(&load, key.threads, lanes);
@@ -87,7 +90,7 @@ fn choose_in(
         // The memory of one number of lanes is free before the next one is loaded.
         drop(last.take());
         let mut detectors = loaded(&load, key.threads, lanes)?;
-        let rate = rate(&mut detectors, slot)?;
+        let rate = measure(&mut detectors, slot)?;
         tracing::debug!(lanes, rate, "lanes are measured");
         if best_rate == 0.0 || rate >= best_rate * WORTH {
             (best, best_rate) = (lanes, rate);

@@ -1,6 +1,6 @@
 //! Numbers of lanes, chosen with detectors whose speed is known.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -53,7 +53,7 @@ fn key(threads: usize) -> LaneKey {
     }
 }
 
-/// The chosen number for an engine that takes `time(threads)`, and how often networks were loaded.
+/// The chosen number for an engine that takes `time(threads)` by calculation, and how often networks were loaded.
 fn chosen(
     remembered: &Remembered,
     threads: usize,
@@ -62,14 +62,22 @@ fn chosen(
 ) -> (usize, usize) {
     let (loads, live) = (Cell::new(0), Arc::new(AtomicUsize::new(0)));
     let most = Cell::new(0);
+    let times = RefCell::new(Vec::new());
     let load = |threads| {
         loads.set(loads.get() + 1);
+        times.borrow_mut().push(time(threads));
         let one = Timed::boxed(time(threads), &live);
         most.set(most.get().max(live.load(Ordering::Relaxed)));
         Ok(one)
     };
-    let found =
-        choose_in(remembered, &key(threads), (bytes, Some(1 << 30)), load).expect("it loads");
+    // No clock: what else the machine does would count.
+    let measure = |detectors: &mut [Box<dyn Detector>], _: Duration| {
+        let times = times.borrow();
+        let last = times.iter().rev().take(detectors.len());
+        Ok(last.map(|time| 1.0 / time.as_secs_f64()).sum())
+    };
+    let memory = (bytes, Some(1 << 30));
+    let found = choose_in(remembered, &key(threads), memory, load, measure).expect("it loads");
     assert_eq!(
         live.load(Ordering::Relaxed),
         found.len(),
@@ -102,8 +110,21 @@ fn the_number_with_the_most_pictures_is_chosen_and_remembered() {
 #[test]
 fn a_network_that_is_too_slow_to_measure_has_one_lane() {
     let (_folder, remembered) = remembered();
-    let slow = |_| BUDGET;
-    assert_eq!(chosen(&remembered, 2, 0, slow), (1, 1));
+    let live = Arc::default();
+    let load = |_| Ok(Timed::boxed(BUDGET, &live));
+    let found = choose_in(&remembered, &key(2), (0, None), load, rate).expect("it loads");
+    assert_eq!(found.len(), 1);
+    assert_eq!(remembered.lanes(&key(2)), Some(1));
+}
+
+#[test]
+fn the_rate_counts_the_pictures_of_all_detectors() {
+    let live = Arc::default();
+    let time = Duration::from_millis(50);
+    let mut detectors: Vec<_> = (0..4).map(|_| Timed::boxed(time, &live)).collect();
+    let found = rate(&mut detectors, Duration::from_millis(400)).expect("it runs");
+    // Never more than 20 of each; fewer where the machine has other work.
+    assert!(found > 0.0 && found <= 80.0, "{found}");
 }
 
 #[test]
