@@ -58,7 +58,7 @@ pub enum LabelSource {
 pub enum KnownLabels {
     /// [`COCO80`].
     Coco80,
-    /// The same classes by COCO's own numbers, which begin at 1 and have gaps: [`coco91`].
+    /// The same classes by COCO's own numbers, which begin at 1 and have gaps, with `n/a` in these.
     Coco91,
 }
 
