@@ -73,6 +73,7 @@ fn usual_input() -> Input {
         layout: Layout::Nchw,
         color_order: ColorOrder::Rgb,
         normalize: Normalize::default(),
+        resize: Default::default(),
         padding: PADDING,
     }
 }

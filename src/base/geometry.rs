@@ -127,6 +127,17 @@ impl Letterbox {
         }
     }
 
+    /// Stretches `source` over the whole `input`. Both must have an extent.
+    pub fn stretched(source: Size, input: Size) -> Self {
+        Self {
+            source,
+            input,
+            content: input,
+            left: 0,
+            top: 0,
+        }
+    }
+
     /// From input pixels to source pixels.
     pub fn to_source(&self, bbox: &BBox) -> BBox {
         let (scale_x, scale_y) = self.scale();

@@ -16,7 +16,8 @@ use super::out;
 use crate::base::{Size, models_dirs};
 use crate::detect::{
     Activation, COCO80, ColorOrder, DetectError, ImportRequest, Imported, KnownLabels, LabelSource,
-    ModelStore, OutputFormat, Range, import, install_dirs, names_classes, names_in, read_labels,
+    ModelStore, OutputFormat, Range, Resize, import, install_dirs, names_classes, names_in,
+    read_labels,
 };
 
 /// Options of `nvr model`.
@@ -98,6 +99,9 @@ struct ImportArgs {
     /// Order of the input's channels [default: bgr for yolox, else rgb]
     #[arg(long, alias = "colour-order", value_enum)]
     color_order: Option<ColorOrder>,
+    /// How a frame is scaled to the input [default: stretch for detr and dfine, else letterbox]
+    #[arg(long, value_enum)]
+    resize: Option<Resize>,
     /// Size of the input, such as 640x640; only if the file leaves it open
     #[arg(long, value_parser = size, value_name = "WxH")]
     size: Option<Size>,
@@ -241,6 +245,7 @@ fn request(args: ImportArgs) -> anyhow::Result<ImportRequest> {
         activation: args.activation,
         range: args.normalise,
         color_order: args.color_order,
+        resize: args.resize,
         size: args.size,
         license: args.license,
         source: args.source,

@@ -17,8 +17,8 @@ pub(super) struct Contract {
     pub(super) model: String,
     /// The input's size in pixels.
     pub(super) size: Size,
-    /// The grey around a frame.
-    pub(super) padding: u8,
+    /// The grey around a frame; none if it is stretched.
+    pub(super) padding: Option<u8>,
     /// The input's dimensions for one picture.
     pub(super) dims: [usize; 4],
     /// The index of the graph's input that takes the picture.
@@ -68,7 +68,7 @@ impl Contract {
             model: model.id.clone(),
             labels,
             size,
-            padding: input.padding,
+            padding: input.frame_padding(),
             dims,
             input: fed,
             outputs: read,

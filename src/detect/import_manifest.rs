@@ -8,6 +8,7 @@ use super::import_tensors::{PictureInput, known_outputs, picture_input, shown, w
 use super::import_trial::{Judged, best, judge};
 use super::manifest::{
     ColorOrder, Input, LabelSource, Manifest, ModelFile, Normalize, Output, OutputFormat, Range,
+    Resize,
 };
 use super::network::Network;
 use super::onnx_file::OnnxFile;
@@ -36,6 +37,11 @@ struct Describer<'a> {
 
 impl Describer<'_> {
     fn manifest(&self, output: Output, labels: LabelSource, range: Range) -> Manifest {
+        // Networks of queries are trained on stretched pictures.
+        let usual_resize = match output.format {
+            OutputFormat::Detr | OutputFormat::Dfine => Resize::Stretch,
+            _ => Resize::Letterbox,
+        };
         // YOLOX's own exports take the order of OpenCV.
         let usual_order = match output.format {
             OutputFormat::Yolox => ColorOrder::Bgr,
@@ -54,6 +60,7 @@ impl Describer<'_> {
                 layout: self.input.layout,
                 color_order: self.request.color_order.unwrap_or(usual_order),
                 normalize: Normalize::Range(range),
+                resize: self.request.resize.unwrap_or(usual_resize),
                 padding: PADDING,
             },
             output,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::DetectError;
-use super::manifest::{Activation, ColorOrder, OutputFormat, Range};
+use super::manifest::{Activation, ColorOrder, OutputFormat, Range, Resize};
 use crate::base::Size;
 
 /// The file to import, and facts that it does not state.
@@ -25,6 +25,8 @@ pub struct ImportRequest {
     pub range: Option<Range>,
     /// The order of channels; if absent, the usual one of the format.
     pub color_order: Option<ColorOrder>,
+    /// How a frame is scaled; if absent, as is usual for the format.
+    pub resize: Option<Resize>,
     /// The size of the input; only for files that leave it open.
     pub size: Option<Size>,
     /// The licence of the weights.

@@ -37,7 +37,7 @@ pub(super) fn judge(
             continue;
         };
         let labels = labels::shared(names.iter().map(String::as_str));
-        let (size, padding) = (manifest.input_size(), manifest.input.padding);
+        let (size, padding) = (manifest.input_size(), manifest.input.frame_padding());
         let is_found = judged.iter().any(|other| {
             other.manifest.output == manifest.output
                 && other.manifest.labels == manifest.labels

@@ -29,17 +29,18 @@ pub struct Canvas {
 #[derive(Debug)]
 pub struct Letterboxer {
     input: Size,
-    padding: u8,
+    padding: Option<u8>,
     scaler: PlaneScaler,
     planes: [Vec<u8>; 3],
 }
 
 impl Letterboxer {
-    /// A letterboxer for a model's input of this size, with this grey as padding.
-    pub fn new(input: Size, padding: u8) -> Self {
+    /// A letterboxer for a model's input of this size, with this grey as padding. Without one, frames are stretched over
+    /// the whole input.
+    pub fn new(input: Size, padding: impl Into<Option<u8>>) -> Self {
         Self {
             input,
-            padding,
+            padding: padding.into(),
             scaler: PlaneScaler::default(),
             planes: Default::default(),
         }
@@ -59,8 +60,11 @@ impl Letterboxer {
         if source.width == 0 || source.height == 0 {
             return Err(DetectError::Pixels(format!("the frame is {source}")));
         }
-        let letterbox = Letterbox::fit(source, self.input);
-        canvas.pad(&letterbox, self.padding);
+        let letterbox = match self.padding {
+            Some(_) => Letterbox::fit(source, self.input),
+            None => Letterbox::stretched(source, self.input),
+        };
+        canvas.pad(&letterbox, self.padding.unwrap_or_default());
         let stride = self.input.width as usize * 3;
         let first = letterbox.top as usize * stride + letterbox.left as usize * 3;
         let window = Window {

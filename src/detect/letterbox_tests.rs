@@ -299,3 +299,30 @@ proptest! {
         prop_assert!((mass as f32 - area).abs() <= 0.02 * area + 2.0, "{mass} is not {area}");
     }
 }
+
+#[test]
+fn without_padding_a_frame_is_stretched_over_the_picture() {
+    let (size, input) = (Size::new(64, 32), Size::new(48, 48));
+    let planes = vec![(vec![200; 64 * 32 * 3], 64 * 3)];
+    let frame = Frame::untimed(size, OwnedPixels::from_planes(PixelFormat::Rgb, planes));
+    let mut canvas = Canvas::default();
+    let picture = Letterboxer::new(input, None)
+        .draw(&frame, &mut canvas)
+        .expect("a picture");
+    assert!(picture.rgb.iter().all(|byte| *byte == 200));
+    let found = picture.letterbox.to_source(&BBox {
+        x: 24.0,
+        y: 12.0,
+        width: 12.0,
+        height: 24.0,
+    });
+    assert_eq!(
+        found,
+        BBox {
+            x: 32.0,
+            y: 8.0,
+            width: 16.0,
+            height: 16.0
+        }
+    );
+}

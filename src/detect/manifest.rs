@@ -113,9 +113,36 @@ pub struct Input {
     /// The conversion of a byte; `0-1` by default.
     #[serde(default)]
     pub normalize: Normalize,
+    /// How a frame of another shape is scaled; `letterbox` by default.
+    #[serde(default, skip_serializing_if = "Resize::is_letterbox")]
+    pub resize: Resize,
     /// The grey around a letterboxed frame, 0–255; 114 by default.
     #[serde(default = "padding")]
     pub padding: u8,
+}
+
+impl Input {
+    /// The grey around a frame; none if frames are stretched.
+    pub fn frame_padding(&self) -> Option<u8> {
+        self.resize.is_letterbox().then_some(self.padding)
+    }
+}
+
+/// How a frame is scaled to the input: as the model was trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// With its shape kept, and grey around it.
+    #[default]
+    Letterbox,
+    /// Over the whole input.
+    Stretch,
+}
+
+impl Resize {
+    fn is_letterbox(&self) -> bool {
+        *self == Self::Letterbox
+    }
 }
 
 /// Order of the input's axes.

@@ -65,7 +65,7 @@ pub use labels::{COCO80, Labels, read_labels};
 pub use letterbox::{Canvas, Letterboxer};
 pub use manifest::{
     Activation, ColorOrder, Custom, Input, KnownLabels, LabelFile, LabelSource, Layout, Manifest,
-    ModelFile, Normalize, Output, OutputFormat, Range,
+    ModelFile, Normalize, Output, OutputFormat, Range, Resize,
 };
 pub use nms::Candidate;
 pub use open::{CheckedModel, DetectorRequest, available_backends, open};

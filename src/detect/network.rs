@@ -136,7 +136,7 @@ impl Detector for NetworkDetector {
         self.contract.size
     }
 
-    fn padding(&self) -> u8 {
+    fn padding(&self) -> Option<u8> {
         self.contract.padding
     }
 

@@ -131,8 +131,22 @@ impl CheckedModel {
                 break;
             }
         }
-        let engine = cpu_engine(backend);
-        let detectors = self.lanes(&engine, parallelism)?;
+        let mut engine = cpu_engine(backend);
+        let detectors = match self.lanes(&engine, parallelism) {
+            // ONNX Runtime refuses some files that rten reads, and with it such a model was imported.
+            Err(reason @ DetectError::Load { .. })
+                if backend == Backend::Auto && engine == CpuEngine::OnnxRuntime =>
+            {
+                engine = CpuEngine::Rten;
+                let detectors = self.lanes(&engine, parallelism);
+                if detectors.is_err() {
+                    return Err(reason);
+                }
+                tracing::warn!(model = model.id, backend = engine.name(), %reason, "backend chosen: the faster one can't load this model");
+                detectors
+            }
+            other => other,
+        }?;
         let follows_sources =
             upgrade.is_none() && parallelism.lanes.is_none() && parallelism.cpu_threads() > 1;
         let mut opened = opened(detectors, model, engine.name(), labels, upgrade);
@@ -243,6 +257,7 @@ pub fn available_backends() -> BTreeMap<&'static str, String> {
 }
 
 /// An engine that runs networks on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CpuEngine {
     OnnxRuntime,
     Rten,

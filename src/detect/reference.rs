@@ -47,7 +47,7 @@ pub(super) fn frame() -> Result<Frame, DetectError> {
 ///
 /// # Errors
 /// As [`frame`].
-pub(super) fn drawn(input: Size, padding: u8) -> Result<Canvas, DetectError> {
+pub(super) fn drawn(input: Size, padding: Option<u8>) -> Result<Canvas, DetectError> {
     let mut canvas = Canvas::default();
     Letterboxer::new(input, padding).draw(&frame()?, &mut canvas)?;
     Ok(canvas)
@@ -172,7 +172,7 @@ mod tests {
             let [left, top, right, bottom] = corners;
             assert!(left < right && right <= 640.0 && top < bottom && bottom <= 480.0);
         }
-        let canvas = drawn(Size::new(320, 320), 114).expect("drawn");
+        let canvas = drawn(Size::new(320, 320), Some(114)).expect("drawn");
         let picture = canvas.picture().expect("a picture");
         // Grey above the picture and below it.
         assert_eq!(picture.rgb[..3], [114; 3]);

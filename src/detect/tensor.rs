@@ -107,6 +107,7 @@ mod tests {
             layout,
             color_order,
             normalize,
+            resize: Default::default(),
             padding: 114,
         };
         let mut tensor = [0.0; 6];

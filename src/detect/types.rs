@@ -43,9 +43,9 @@ pub trait Detector: Send {
     /// The size that pictures must have.
     fn input_size(&self) -> Size;
 
-    /// The grey that surrounds the frame in a picture.
-    fn padding(&self) -> u8 {
-        PADDING
+    /// The grey that surrounds the frame in a picture; none if the frame is stretched over the whole picture.
+    fn padding(&self) -> Option<u8> {
+        Some(PADDING)
     }
 
     /// The largest useful batch; 1 if batches are not faster.

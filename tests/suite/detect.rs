@@ -163,7 +163,10 @@ fn child_takes_little_memory() {
     let mut opened = opened("yolo12n-640", backend);
     let loaded = peak_mb();
     let size = opened.detector.input_size();
-    let grey = vec![opened.detector.padding(); (3 * size.width * size.height) as usize];
+    let grey = vec![
+        opened.detector.padding().unwrap_or_default();
+        (3 * size.width * size.height) as usize
+    ];
     let picture = Picture {
         rgb: &grey,
         letterbox: Letterbox::fit(size, size),

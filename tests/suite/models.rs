@@ -145,6 +145,33 @@ fn auto_takes_the_quicker_engine_where_its_library_is() {
 }
 
 #[test]
+fn auto_takes_the_other_engine_if_the_quicker_one_refuses_the_file() {
+    let network = TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &OBJECTS);
+    let place = ModelDir::with(&network);
+    // A version of ONNX's operators that ONNX Runtime does not know; rten does not ask for it.
+    let mut bytes = network.onnx();
+    let opset = [0x42, 4, 0x0a, 0, 0x10, 13];
+    let at = bytes
+        .windows(opset.len())
+        .position(|window| window == opset)
+        .expect("the version");
+    bytes[at + opset.len() - 1] = 99;
+    std::fs::write(place.onnx(), bytes).expect("written");
+    place.import().expect("it is installed");
+    let opened = place.open(Backend::Auto).expect("rten loads it");
+    assert_eq!(opened.backend, "rten");
+    let refused = place
+        .open(Backend::Onnxruntime)
+        .expect_err("it is asked for");
+    assert!(
+        refused
+            .to_string()
+            .starts_with("onnxruntime could not load "),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_manifest_that_promises_another_tensor_is_refused_with_both_shapes() {
     let place = ModelDir::finding(OutputFormat::Yolov8);
     let model = place.import().expect("it is installed");

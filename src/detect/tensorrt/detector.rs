@@ -164,7 +164,7 @@ impl Detector for TensorRtDetector {
         self.contract.size
     }
 
-    fn padding(&self) -> u8 {
+    fn padding(&self) -> Option<u8> {
         self.contract.padding
     }
 

@@ -7,7 +7,7 @@ use nvr::base::{Frame, models_dirs};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
     Activation, Detection, DetectorRequest, ImportRequest, Imported, ModelStore, Normalize,
-    OutputFormat, Parallelism, Range, import, open,
+    OutputFormat, Parallelism, Range, Resize, import, open,
 };
 
 use super::ENGINES;
@@ -32,6 +32,8 @@ impl Installed {
         ImportRequest {
             file: self.dir.path().join("net.onnx"),
             id: "net".to_owned(),
+            // As the original was trained, whatever is usual for the form.
+            resize: Some(Resize::Letterbox),
             ..ImportRequest::default()
         }
     }
