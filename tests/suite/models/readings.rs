@@ -6,8 +6,8 @@ use std::time::Duration;
 use nvr::base::{Frame, models_dirs};
 use nvr::config::{Backend, ModelChoice};
 use nvr::detect::{
-    Activation, Detection, DetectorRequest, ImportRequest, Imported, ModelStore, Normalize,
-    OutputFormat, Parallelism, Range, Resize, import, open,
+    Activation, ColorOrder, Detection, DetectorRequest, ImportRequest, Imported, ModelStore,
+    Normalize, OutputFormat, Parallelism, Range, Resize, import, open,
 };
 
 use super::ENGINES;
@@ -132,6 +132,15 @@ fn every_form_of_a_real_network_is_read_as_the_original() {
 
 #[test]
 fn the_range_of_the_input_is_found_too() {
+    let bytes = Installed::of(Form::Yolov5, Taken::Bytes);
+    let imported = bytes.import(&bytes.request()).expect("told as well");
+    // As YOLOX with `decode_in_inference` takes them.
+    assert_eq!(imported.model.manifest.input.color_order, ColorOrder::Bgr);
+    assert!(
+        imported.reading.contains("0-255, blue first"),
+        "{}",
+        imported.reading
+    );
     for (form, taken, range) in [
         (Form::Yolov8Rows, Taken::Bytes, Range::Bytes),
         (Form::Yolov5, Taken::ImageNet, Range::ImageNet),
