@@ -254,6 +254,60 @@ fn child_has_lanes() {
     assert_eq!(counters.live(), [0; 4]);
 }
 
+/// Boxes of 32-bit floats and scores of 16 bits are different outputs, and a third one is not read.
+#[test]
+fn boxes_and_scores_of_two_outputs_belong_together() {
+    for major in SERVED {
+        for batch in [1, 2] {
+            let (site, network) = (Site::new(major), network());
+            let model = site.import(&network);
+            let manifest = std::fs::read_to_string(&model.manifest_path).expect("a manifest");
+            let (before, _) = manifest.split_once("[output]").expect("its output");
+            let output = "[output]\nname = \"boxes\"\nformat = \"detr\"\nscores = \"scores\"\n";
+            std::fs::write(&model.manifest_path, format!("{before}{output}")).expect("written");
+            let share = |index: usize, value: f32| (index, value, 0.0);
+            let engine = DoubleEngine {
+                tensors: vec![
+                    DoubleEngine::input(&network, 0, batch),
+                    format!("tensor out hidden 0 3 {batch} 3 5"),
+                    format!("tensor out boxes 0 3 {batch} 3 4"),
+                    format!("tensor out scores 1 3 {batch} 3 2"),
+                ],
+                batch: (1, 2),
+                // The second query: 15 numbers that are not read, 4 of the first box.
+                set: vec![
+                    share(3, 9.0),
+                    share(19, 0.25),
+                    share(20, 0.5),
+                    share(21, 0.25),
+                    share(22, 0.5),
+                    // 12 numbers of boxes, 2 scores of the first query; the van's is the second class.
+                    (15 + 12 + 3, 0.0, 1.0 / 256.0),
+                ],
+                ..DoubleEngine::of(&network, major)
+            };
+            site.keep(&engine, &site.key(&model));
+            child(&site, "child_sees_vans_of_queries", &[]);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a process of its own: the libraries are opened once a process"]
+fn child_sees_vans_of_queries() {
+    if !is_alone() {
+        return;
+    }
+    let mut opened = opened();
+    let bytes = [16, 32, 48, 200, 8];
+    let mut wanted = vans(&bytes);
+    for van in wanted.iter_mut().flatten() {
+        van.bbox.width = 24.0;
+        van.bbox.height = 32.0;
+    }
+    assert_eq!(see(&mut opened, &bytes), Ok(wanted));
+}
+
 #[test]
 fn sixteen_bit_tensors_are_converted_on_both_sides() {
     for major in SERVED {

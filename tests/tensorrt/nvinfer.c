@@ -5,7 +5,8 @@
  * Its engines are text: `double-engine`, then lines
  *     version NUMBER          compute 8.7          dla CORE          batch LEAST MOST
  *     tensor in|out NAME TYPE RANK DIM…            set INDEX CONSTANT SLOPE          end
- * The first output is CONSTANT + SLOPE x mean of the picture, number by number; others are zero. -1 is the batch.
+ * Outputs are CONSTANT + SLOPE x mean of the picture, number by number; INDEX goes on from one output to the next, and what
+ * is not set is zero. -1 is the batch.
  *
  * Environment: DOUBLE_BOGUS (no runtime but a small number), DOUBLE_RENDEZVOUS (an inference waits for another one at the
  * same time), DOUBLE_NO_KERNELS and DOUBLE_FORGETS_KERNELS (RTX makes no cache of kernels, or takes none), DOUBLE_DLA_CORES (0), DOUBLE_COMPUTE (8.7, of the GPU), DOUBLE_REFUSE (enqueueV3 refuses), DOUBLE_FAULT (an inference fails on the GPU).
@@ -154,6 +155,11 @@ static size_t size_of(const Tensor *tensor) {
     return numbers;
 }
 
+static size_t per_picture(const Tensor *tensor) {
+    Side batch = tensor->dims.sizes[0];
+    return size_of(tensor) / (batch < 0 ? 1 : batch);
+}
+
 static int find(Engine *engine, const char *name) {
     for (int i = 0; i < engine->count; i++)
         if (!strcmp(engine->tensors[i].name, name)) return i;
@@ -178,10 +184,10 @@ static int infer(void *argument) {
     pthread_mutex_unlock(&lock);
     const Tensor *input = &engine->tensors[0];
     size_t fed = size_of(input) / (input->dims.sizes[0] > 0 ? input->dims.sizes[0] : 1);
-    for (int t = 2; t < engine->count; t++)
-        memset(context->addresses[t], 0, size_of(&engine->tensors[t]) * (engine->tensors[t].type == F32 ? 4 : 2));
-    if (engine->count > 1) {
-        const Tensor *output = &engine->tensors[1];
+    size_t first = 0;
+    for (int t = 1; t < engine->count; t++) {
+        const Tensor *output = &engine->tensors[t];
+        size_t numbers = per_picture(output);
         for (int picture = 0; picture < context->batch; picture++) {
             double sum = 0;
             for (size_t i = 0; i < fed; i++) {
@@ -190,13 +196,14 @@ static int infer(void *argument) {
                                           : (float)((_Float16 *)context->addresses[0])[at];
             }
             float mean = (float)(sum / fed);
-            for (size_t i = 0; i < engine->numbers; i++) {
-                float value = engine->constant[i] + engine->slope[i] * mean;
-                size_t at = picture * engine->numbers + i;
-                if (output->type == F32) ((float *)context->addresses[1])[at] = value;
-                else ((_Float16 *)context->addresses[1])[at] = (_Float16)value;
+            for (size_t i = 0; i < numbers; i++) {
+                float value = engine->constant[first + i] + engine->slope[first + i] * mean;
+                size_t at = picture * numbers + i;
+                if (output->type == F32) ((float *)context->addresses[t])[at] = value;
+                else ((_Float16 *)context->addresses[t])[at] = (_Float16)value;
             }
         }
+        first += numbers;
     }
     pthread_mutex_lock(&lock);
     running--;
@@ -420,11 +427,13 @@ static void parse_tensor(Engine *engine, const char *rest) {
         tensor->dims.sizes[i] = side;
         used += more;
     }
-    if (!tensor->input && !engine->constant) {
-        Side batch = tensor->dims.sizes[0];
-        engine->numbers = size_of(tensor) / (batch < 0 ? 1 : batch);
-        engine->constant = calloc(engine->numbers, sizeof(float));
-        engine->slope = calloc(engine->numbers, sizeof(float));
+    if (!tensor->input) {
+        size_t before = engine->numbers;
+        engine->numbers += per_picture(tensor);
+        engine->constant = realloc(engine->constant, engine->numbers * sizeof(float));
+        engine->slope = realloc(engine->slope, engine->numbers * sizeof(float));
+        memset(engine->constant + before, 0, (engine->numbers - before) * sizeof(float));
+        memset(engine->slope + before, 0, (engine->numbers - before) * sizeof(float));
     }
 }
 
