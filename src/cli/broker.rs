@@ -78,13 +78,14 @@ pub(super) fn main(args: BrokerArgs) -> anyhow::Result<()> {
             "this broker has no login: every client that reaches it may read and write; set --username and a password"
         );
     }
-    out::line(format_args!("broker listens on {address}"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // Only now: who reads this may end the broker at once.
+        out::line(format_args!("broker listens on {address}"));
         let ended = tokio::task::spawn_blocking(move || broker.wait());
         tokio::select! {
             _ = terminate.recv() => Ok(()),

@@ -88,14 +88,7 @@ pub(super) fn main(args: &TestcamArgs) -> anyhow::Result<()> {
     }
     let options = options(args)?;
     let testcam = Testcam::start(&options)?;
-    for (id, camera) in options.cameras.iter().enumerate() {
-        let shown = match &camera.feed {
-            Feed::File(path) => path.display().to_string(),
-            Feed::Pattern(_) => "test pattern".to_owned(),
-        };
-        out::line(format_args!("{}  {shown}", testcam.url(id)));
-    }
-    wait_for_signal()?;
+    until_signal(|| tell(&options, &testcam))?;
     testcam.stop();
     Ok(())
 }
@@ -154,15 +147,29 @@ fn login(args: &TestcamArgs) -> anyhow::Result<Option<TestcamLogin>> {
     }))
 }
 
-fn wait_for_signal() -> anyhow::Result<()> {
+/// Prints the cameras' addresses.
+fn tell(options: &TestcamOptions, testcam: &Testcam) {
+    for (id, camera) in options.cameras.iter().enumerate() {
+        let shown = match &camera.feed {
+            Feed::File(path) => path.display().to_string(),
+            Feed::Pattern(_) => "test pattern".to_owned(),
+        };
+        out::line(format_args!("{}  {shown}", testcam.url(id)));
+    }
+}
+
+/// Waits for SIGTERM or SIGINT. `ready` is called when both would be noticed.
+fn until_signal(ready: impl FnOnce()) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        ready();
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
         Ok(())
