@@ -4,15 +4,19 @@
 //! Read on the thread that loads the model; nothing is kept of a manifest with problems.
 
 mod check;
+mod input;
+mod output;
 
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::labels::coco91;
-use super::types::PADDING;
 use super::{COCO80, DetectError};
 use crate::base::Size;
+
+pub use input::{ColorOrder, Custom, Input, Layout, Normalize, Range, Resize};
+pub use output::{Activation, Output, OutputFormat};
 
 /// A model's manifest, checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,231 +97,6 @@ pub struct ModelFile {
     pub bytes: Option<u64>,
 }
 
-/// A model's input tensor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Its name in the graph; the graph's only input if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-    /// Order of its axes; `nchw` by default.
-    #[serde(default)]
-    pub layout: Layout,
-    /// Order of its channels; `rgb` by default.
-    #[serde(default)]
-    pub color_order: ColorOrder,
-    /// The conversion of a byte; `0-1` by default.
-    #[serde(default)]
-    pub normalize: Normalize,
-    /// How a frame of another shape is scaled; `letterbox` by default.
-    #[serde(default, skip_serializing_if = "Resize::is_letterbox")]
-    pub resize: Resize,
-    /// The grey around a letterboxed frame, 0–255; 114 by default.
-    #[serde(default = "padding")]
-    pub padding: u8,
-}
-
-impl Input {
-    /// The grey around a frame; none if frames are stretched.
-    pub fn frame_padding(&self) -> Option<u8> {
-        self.resize.is_letterbox().then_some(self.padding)
-    }
-}
-
-/// How a frame is scaled to the input: as the model was trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Resize {
-    /// With its shape kept, and grey around it.
-    #[default]
-    Letterbox,
-    /// Over the whole input.
-    Stretch,
-}
-
-impl Resize {
-    fn is_letterbox(&self) -> bool {
-        *self == Self::Letterbox
-    }
-}
-
-/// Order of the input's axes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Layout {
-    /// 1 × 3 × height × width.
-    #[default]
-    Nchw,
-    /// 1 × height × width × 3.
-    Nhwc,
-}
-
-/// Order of the input's channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum ColorOrder {
-    /// Red first.
-    #[default]
-    Rgb,
-    /// Blue first.
-    Bgr,
-}
-
-/// The conversion of a byte of a picture to a number of the input tensor.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected \"0-1\", \"0-255\", \"imagenet\" or { scale, mean, std }"
-)]
-pub enum Normalize {
-    /// A usual range.
-    Range(Range),
-    /// (byte × scale − mean) ÷ std.
-    Custom(Custom),
-}
-
-/// Usual ranges of input numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-pub enum Range {
-    /// Divided by 255.
-    #[serde(rename = "0-1")]
-    #[value(name = "0-1")]
-    Unit,
-    /// As it is.
-    #[serde(rename = "0-255")]
-    #[value(name = "0-255")]
-    Bytes,
-    /// Divided by 255, then by the mean and the deviation of each colour in the pictures of ImageNet.
-    #[serde(rename = "imagenet")]
-    #[value(name = "imagenet")]
-    ImageNet,
-}
-
-/// Mean and deviation of red, green and blue in ImageNet, between 0 and 1; torchvision's numbers, which others took over.
-const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
-
-impl std::fmt::Display for Range {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Unit => "0-1",
-            Self::Bytes => "0-255",
-            Self::ImageNet => "imagenet",
-        })
-    }
-}
-
-/// An input with its own statistics.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Custom {
-    /// The factor of a byte; 1/255 by default.
-    #[serde(default = "per_byte")]
-    pub scale: f32,
-    /// Subtracted from each channel, in the order of `color_order`.
-    pub mean: [f32; 3],
-    /// The divisor of each channel, in the order of `color_order`.
-    pub std: [f32; 3],
-}
-
-/// A model's output tensor or tensors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Output {
-    /// The name in the graph of the tensor with the boxes; the graph's first output if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The format of its numbers.
-    pub format: OutputFormat,
-    /// For `detr`: the name of the tensor with the scores; if absent, they are behind each box.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scores: Option<String>,
-    /// For `detr`: what makes a probability of a score; nothing by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub activation: Option<Activation>,
-}
-
-impl From<OutputFormat> for Output {
-    fn from(format: OutputFormat) -> Self {
-        Self {
-            name: None,
-            format,
-            scores: None,
-            activation: None,
-        }
-    }
-}
-
-/// What makes a probability of a network's score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Activation {
-    /// Each score by itself.
-    Sigmoid,
-    /// The scores of a box together. The last one stands for "no object" and is no class.
-    Softmax,
-}
-
-/// The format of an output tensor; boxes are in pixels of the input, unless something else is stated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputFormat {
-    /// YOLOv5 and its relatives (v6, v7, YOLOX with `decode_in_inference`): 1 × boxes × (5 + classes), or with these axes
-    /// exchanged; x, y, width, height, objectness, then one score per class.
-    #[value(name = "yolov5")]
-    Yolov5,
-    /// YOLOv8 and its relatives (v9, 11, 12): 1 × (4 + classes) × boxes, or with these axes exchanged; x, y, width,
-    /// height, then one score per class.
-    #[value(name = "yolov8")]
-    Yolov8,
-    /// YOLOX: 1 × boxes × (5 + classes); centre relative to its cell in grids of strides 8, 16 and 32, logarithm of the
-    /// size in strides, objectness, then one score per class.
-    #[value(name = "yolox")]
-    Yolox,
-    /// Networks that remove duplicates themselves (YOLOv10, 26): 1 × boxes × 6; left, top, right, bottom, score, class.
-    #[value(name = "end2end")]
-    End2end,
-    /// YOLOv7 with its duplicates removed in the graph: boxes × 7 or 1 × boxes × 7; number of the picture, left, top,
-    /// right, bottom, class, score.
-    #[value(name = "end2end7")]
-    End2end7,
-    /// Networks of queries (DETR, RF-DETR, RT-DETR, D-FINE): 1 × queries × 4, centre and size as shares of the picture,
-    /// and 1 × queries × classes in another tensor or behind each box.
-    #[value(name = "detr")]
-    Detr,
-    /// RT-DETR and D-FINE as their own repositories export them: `labels` 1 × boxes, `boxes` 1 × boxes × 4 (left, top,
-    /// right, bottom) and `scores` 1 × boxes, in pixels of a second input with the picture's width and height.
-    #[value(name = "dfine")]
-    Dfine,
-}
-
-impl OutputFormat {
-    /// Whether the network itself proposes an object only once.
-    pub(super) fn removes_duplicates(self) -> bool {
-        match self {
-            Self::Yolov5 | Self::Yolov8 | Self::Yolox => false,
-            Self::End2end | Self::End2end7 | Self::Detr | Self::Dfine => true,
-        }
-    }
-}
-
-impl std::fmt::Display for OutputFormat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Yolov5 => "yolov5",
-            Self::Yolov8 => "yolov8",
-            Self::Yolox => "yolox",
-            Self::End2end => "end2end",
-            Self::End2end7 => "end2end7",
-            Self::Detr => "detr",
-            Self::Dfine => "dfine",
-        })
-    }
-}
-
 impl Manifest {
     /// Reads and checks the text of the manifest at `path`.
     ///
@@ -375,33 +154,6 @@ impl Manifest {
     }
 }
 
-impl Normalize {
-    /// Factor and offset of each channel, in the order of the input's channels, which is `order`: byte × factor +
-    /// offset.
-    pub fn factors(&self, order: ColorOrder) -> [(f32, f32); 3] {
-        match self {
-            Self::Range(Range::Unit) => [(per_byte(), 0.0); 3],
-            Self::Range(Range::Bytes) => [(1.0, 0.0); 3],
-            Self::Range(Range::ImageNet) => {
-                let mut channels = IMAGENET.map(|(mean, std)| (per_byte() / std, -mean / std));
-                if order == ColorOrder::Bgr {
-                    channels.reverse();
-                }
-                channels
-            }
-            Self::Custom(Custom { scale, mean, std }) => {
-                std::array::from_fn(|channel| (scale / std[channel], -mean[channel] / std[channel]))
-            }
-        }
-    }
-}
-
-impl Default for Normalize {
-    fn default() -> Self {
-        Self::Range(Range::Unit)
-    }
-}
-
 impl LabelSource {
     /// These names, by the name of a list that the program knows.
     pub(super) fn of(names: &[String]) -> Self {
@@ -438,14 +190,6 @@ fn is_onnx(name: &str) -> bool {
     Path::new(name)
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
-}
-
-fn padding() -> u8 {
-    PADDING
-}
-
-fn per_byte() -> f32 {
-    1.0 / 255.0
 }
 
 /// `location` without redundant steps; none if it leads out of its directory.
