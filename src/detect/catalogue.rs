@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::manifest::from_toml;
 use super::store::check_id;
 use super::{Input, LabelSource, Manifest, ModelFile, Output};
 
@@ -129,14 +130,8 @@ impl Catalogue {
             path: path.to_owned(),
             problems,
         };
-        let raw: Self = toml::Deserializer::parse(text)
-            .map_err(|error| refuse(vec![error.message().trim_end().to_owned()]))
-            .and_then(|raw| {
-                serde_path_to_error::deserialize(raw).map_err(|error| {
-                    let problem = error.inner().message().trim_end();
-                    refuse(vec![format!("{}: {problem}", error.path())])
-                })
-            })?;
+        let raw: Self = from_toml(text, |key, message| format!("{key}: {message}"))
+            .map_err(|problem| refuse(vec![problem]))?;
         let problems = raw.problems();
         if problems.is_empty() {
             Ok(raw)

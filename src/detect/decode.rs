@@ -13,7 +13,6 @@ mod yolo;
 
 pub(super) use yolo::yolox_cells;
 
-use super::error::dims;
 use super::manifest::{Activation, OutputFormat};
 use super::nms::{self, Candidate};
 use super::tensor::OutputTensor;
@@ -83,12 +82,7 @@ impl Decoder {
         if fits {
             Ok(())
         } else {
-            let found: Vec<String> = shapes.iter().map(|shape| dims(shape)).collect();
-            Err(DetectError::output_shape(
-                model,
-                self.expected(),
-                found.join(", "),
-            ))
+            Err(DetectError::output_shape(model, self.expected(), shapes))
         }
     }
 

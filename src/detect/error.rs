@@ -182,13 +182,14 @@ impl DetectError {
     pub(super) fn output_shape(
         model: &str,
         expected: impl Into<String>,
-        found: impl Into<String>,
+        found: &[&[usize]],
     ) -> Self {
+        let found: Vec<String> = found.iter().map(|shape| dims(shape)).collect();
         Self::Shape {
             model: model.to_owned(),
             tensor: "output".to_owned(),
             expected: expected.into(),
-            found: found.into(),
+            found: found.join(", "),
         }
     }
 }

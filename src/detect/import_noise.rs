@@ -116,10 +116,7 @@ impl Tensors {
             Range::Bytes => 255.0,
             Range::Unit | Range::ImageNet => 1.0,
         };
-        let mut rng = fastrand::Rng::with_seed(1);
-        let noise: Vec<f32> = std::iter::repeat_with(|| rng.f32() * scale)
-            .take(self.input.dims().iter().product())
-            .collect();
+        let noise = self.input.noise(scale);
         let mut found = None;
         network
             .run(&self.input.feed(&noise), &[self.output], &mut |outputs| {

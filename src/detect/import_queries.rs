@@ -162,10 +162,7 @@ fn kind_of_scores(
     boxes: &KnownOutput,
     scores: &KnownOutput,
 ) -> Result<Kind, String> {
-    let mut rng = fastrand::Rng::with_seed(1);
-    let noise: Vec<f32> = std::iter::repeat_with(|| rng.f32())
-        .take(input.dims().iter().product())
-        .collect();
+    let noise = input.noise(1.0);
     let columns = scores.shape[2].max(1);
     let mut found = None;
     let wanted = [boxes.index, scores.index];

@@ -22,6 +22,14 @@ impl PictureInput {
         input_dims(self.layout, self.size)
     }
 
+    /// Numbers of noise for it, from 0 to `most`, the same in each process.
+    pub(super) fn noise(&self, most: f32) -> Vec<f32> {
+        let mut rng = fastrand::Rng::with_seed(1);
+        std::iter::repeat_with(|| rng.f32() * most)
+            .take(self.dims().iter().product())
+            .collect()
+    }
+
     /// A run on `picture`, which has [`PictureInput::dims`].
     pub(super) fn feed<'a>(&self, picture: &'a [f32]) -> Feed<'a> {
         Feed {

@@ -107,16 +107,7 @@ impl Manifest {
             path: path.to_owned(),
             problems,
         };
-        let raw: Self = toml::Deserializer::parse(text)
-            .map_err(|error| refuse(vec![error.message().to_owned()]))
-            .and_then(|raw| {
-                serde_path_to_error::deserialize(raw).map_err(|error| {
-                    refuse(vec![problem_at(
-                        &error.path().to_string(),
-                        error.inner().message(),
-                    )])
-                })
-            })?;
+        let raw: Self = from_toml(text, problem_at).map_err(|problem| refuse(vec![problem]))?;
         let problems = raw.problems();
         if problems.is_empty() {
             Ok(raw)
@@ -173,9 +164,23 @@ impl LabelSource {
     }
 }
 
+/// Reads the text of a TOML file. `problem` makes a text of the key that is wrong and of the parser's message.
+pub(super) fn from_toml<T: serde::de::DeserializeOwned>(
+    text: &str,
+    problem: impl FnOnce(&str, &str) -> String,
+) -> Result<T, String> {
+    let raw =
+        toml::Deserializer::parse(text).map_err(|error| error.message().trim_end().to_owned())?;
+    serde_path_to_error::deserialize(raw).map_err(|error| {
+        problem(
+            &error.path().to_string(),
+            error.inner().message().trim_end(),
+        )
+    })
+}
+
 /// A parse error with its key; a missing format is not guessed.
 fn problem_at(path: &str, message: &str) -> String {
-    let message = message.trim_end();
     if path == "output" && message == "missing field `format`" {
         format!(
             "{path}: {message}; it is yolov5, yolov8, yolox, end2end, end2end7, detr or dfine, and the tensor's shape alone \

@@ -62,7 +62,7 @@ impl Detector for ScriptedAnswers {
                 model: "scripted".to_owned(),
                 message: "out of memory".to_owned(),
             }),
-            Err(Fault::Final) => Err(DetectError::output_shape("scripted", "1x84xN", "1")),
+            Err(Fault::Final) => Err(DetectError::output_shape("scripted", "1x84xN", &[&[1]])),
             Err(Fault::Panic) => panic!("an engine's assertion"),
         }
     }
