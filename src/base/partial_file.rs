@@ -1,4 +1,4 @@
-//! A file that is written under a temporary name and renamed, so that nobody ever reads a part of it.
+//! A file that is written under a temporary name and renamed, so that it is never read in part.
 
 use std::fs::{File, OpenOptions};
 use std::io;

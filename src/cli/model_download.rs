@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(1);
 const LARGEST: u64 = 1 << 30;
 /// Space in bytes that stays free.
 const SPARE_BYTES: u64 = 64 << 20;
-/// Bytes between two lines of progress, if the length is not known and nobody watches.
+/// Bytes between two lines of progress, if the length is not known and standard error is no terminal.
 const LINE_BYTES: u64 = 50_000_000;
 
 /// The catalogues that a person can name.

@@ -57,7 +57,7 @@ pub struct Catalogue {
     /// The models.
     #[serde(default, rename = "model")]
     pub models: Vec<CatalogueModel>,
-    /// Models that people look for, and that nobody publishes as an ONNX file.
+    /// Known models that are not published as an ONNX file.
     #[serde(default)]
     pub unavailable: Vec<UnavailableModel>,
 }
