@@ -16,6 +16,7 @@ use super::fallback::{ChosenDecoder, Fallback};
 use super::file_streams::Streams;
 use super::file_timeline::Timeline;
 use super::local::LocalSource;
+use super::lost_error::Demuxer;
 use super::output::OutputControl;
 use super::regular_file::check_file;
 use super::session::Ending;
@@ -27,10 +28,8 @@ use crate::config::StreamSettings;
 /// Minimum time between the starts of two rounds: a file of one frame must not use a whole core.
 const SHORTEST_ROUND: Duration = Duration::from_millis(100);
 
-/// Longest time in which the parser of a file shows no stream, until the file is opened once more.
-///
-/// `parsebin` discards the error of a demuxer that fails while it is being added, because it might try another one, and
-/// then waits for its streams forever. That is a matter of microseconds: rarely seen, and hardly ever twice in a row.
+/// Longest time in which the parser of a file shows no stream, until its demuxer is asked alone and, if that one accepts the
+/// file, the file is opened once more (see [`Demuxer`]).
 const OPENING_LIMIT: Duration = Duration::from_secs(5);
 
 /// Plays a file until it is stopped.
@@ -78,13 +77,17 @@ impl FileSource {
             let begun = Instant::now();
             let frames_before = session.progress().last_frame;
             *taken = Arc::default();
-            let pipeline = match self.build(session, &timeline, taken) {
+            let demuxer = Arc::new(Demuxer::default());
+            let pipeline = match self.build(session, &timeline, taken, &demuxer) {
                 Ok(pipeline) => pipeline,
                 Err(error) => return Ending::Failure(error.into()),
             };
             let opening = may_reopen.then_some(OPENING_LIMIT);
             match self.local.play(pipeline, session, opening, stop) {
                 Ending::NoFrame(progress) if may_reopen && progress.units == 0 => {
+                    if let Some(error) = demuxer.refusal(&self.path) {
+                        return Ending::Error(error);
+                    }
                     tracing::debug!(file = self.local.name, "no stream was found; opened again");
                     may_reopen = false;
                     continue;
@@ -108,11 +111,13 @@ impl FileSource {
         session: &Arc<SessionState>,
         timeline: &Arc<Timeline>,
         chosen: &Arc<ChosenDecoder>,
+        demuxer: &Arc<Demuxer>,
     ) -> Result<gst::Pipeline, PipelineError> {
         let pipeline = gst::Pipeline::new();
         let source = element("filesrc")?;
         source.set_property("location", &self.path);
         let parse = element("parsebin")?;
+        demuxer.watch(&parse);
         pipeline
             .add_many([&source, &parse])
             .and_then(|()| source.link(&parse))

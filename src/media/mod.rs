@@ -26,6 +26,7 @@ mod host_frame;
 mod image;
 mod jpeg;
 mod local;
+mod lost_error;
 mod next_frame;
 mod nvcodec;
 mod observer;

@@ -160,17 +160,7 @@ fn ending_of(
     message: &gst::Message,
 ) -> Option<Ending> {
     match message.view() {
-        gst::MessageView::Error(error) => Some(Ending::Error(ElementError {
-            element: factory_of(message),
-            error: error.error(),
-            debug: error
-                .debug()
-                .map(|text| text.to_string())
-                .unwrap_or_default(),
-            rtsp_status: error
-                .details()
-                .and_then(|details| details.get::<u32>("rtsp-status-code").ok()),
-        })),
+        gst::MessageView::Error(_) => element_error(message).map(Ending::Error),
         gst::MessageView::Warning(warning) => {
             tracing::debug!(
                 element = factory_of(message),
@@ -198,6 +188,24 @@ fn ending_of(
         }
         _ => None,
     }
+}
+
+/// The error in `message`, if it is one.
+pub(super) fn element_error(message: &gst::Message) -> Option<ElementError> {
+    let gst::MessageView::Error(error) = message.view() else {
+        return None;
+    };
+    Some(ElementError {
+        element: factory_of(message),
+        error: error.error(),
+        debug: error
+            .debug()
+            .map(|text| text.to_string())
+            .unwrap_or_default(),
+        rtsp_status: error
+            .details()
+            .and_then(|details| details.get::<u32>("rtsp-status-code").ok()),
+    })
 }
 
 fn factory_of(message: &gst::Message) -> String {
