@@ -9,6 +9,7 @@ mod backlog;
 mod camera_probe;
 mod capture_time;
 mod codec;
+mod coded_unit;
 mod csi;
 mod cuda_context;
 mod declared_shape;
@@ -77,6 +78,7 @@ use crate::config::{Location, StreamSettings, without_secrets};
 
 pub use camera_probe::{CameraReport, Login, OfferedStream, ProbeError, probe_camera};
 pub use codec::Codec;
+pub use coded_unit::{CodedFormat, CodedUnit, UnitSink};
 pub use csi::CsiSource;
 pub use decoder::{DecoderReport, decoder_report, working_decoder};
 pub use file::FileSource;
