@@ -1,0 +1,36 @@
+//! Recordings: coded units of cameras become files that survive a loss of power.
+//!
+//! The way of a unit: a source's thread gives it to [`RecordedSource`], which puts it into the bounded queue (`queue`) and never
+//! waits. The thread `record`, one for each folder, takes it out. The cutter (`cut`) makes fragments and files of the units of each
+//! source; the writer (`writer`) appends each fragment with one write (`track_file`), and makes all files durable together every few
+//! seconds (`durable`). The format is that of `mp4`: every fragment is sealed, so that a torn one is seen.
+//!
+//! At start, recovery (`recovery`) cuts files that were open at their last sound fragment, and closes them.
+//!
+//! When the disk is slow, the queue drops whole groups of pictures. When it fails, the source's file is given up and a new one is
+//! tried, after 5 s and then up to 60 s. All that is dropped is counted ([`SourceReport::dropped_groups`]).
+
+mod cut;
+mod disk;
+mod durable;
+mod error;
+mod layout;
+mod mp4;
+mod queue;
+mod recorder;
+mod recovery;
+mod report;
+mod track_file;
+mod writer;
+
+#[cfg(test)]
+mod model_disk;
+#[cfg(test)]
+mod power_cut_tests;
+#[cfg(test)]
+mod testing;
+
+pub use error::{DiskFault, RecordError};
+pub use recorder::{RecordSettings, RecordedSource, Recorder};
+pub use recovery::{Recovered, RecoveryOutcome};
+pub use report::{RecordingReport, RecordingState, SourceReport};

@@ -1,0 +1,455 @@
+//! A disk for tests: a model of a file system that can lose power after every operation, and refuse any of them.
+//!
+//! A loss of power keeps what was synced. Of the rest every subset may be there: each page of a file is that before or after each
+//! unsynced write, the size is any of those that it had, and each name of an unsynced folder may be there or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Cursor, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use fastrand::Rng;
+
+use super::disk::RecordingDisk;
+use crate::base::sync::lock;
+
+/// The model. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct ModelDisk(Arc<Mutex<Model>>);
+
+type Fault = Box<dyn FnMut(&'static str, &Path) -> Option<io::Error> + Send>;
+
+#[derive(Default)]
+struct Model {
+    /// What was on the disk when it was started.
+    start: Tree,
+    live: Tree,
+    trace: Vec<Op>,
+    fault: Option<Fault>,
+}
+
+#[derive(Clone, Default)]
+struct Tree {
+    names: BTreeMap<PathBuf, Node>,
+    files: Vec<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Folder,
+    File(usize),
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Name(PathBuf, Option<Node>),
+    Append(usize, Vec<u8>),
+    Truncate(usize, usize),
+    SyncFile(usize),
+    SyncFolder(PathBuf),
+}
+
+/// What a sync made durable, by the model: after this number of operations.
+#[derive(Debug, Clone)]
+pub(super) struct Durable {
+    pub after: usize,
+    pub path: PathBuf,
+    pub content: Arc<[u8]>,
+}
+
+impl ModelDisk {
+    /// A disk with one empty folder.
+    pub(super) fn new(dir: &Path) -> Self {
+        let disk = Self::default();
+        let mut model = disk.lock();
+        model.start.names.insert(dir.to_owned(), Node::Folder);
+        model.live = model.start.clone();
+        drop(model);
+        disk
+    }
+
+    /// The number of operations so far.
+    pub(super) fn operations(&self) -> usize {
+        self.lock().trace.len()
+    }
+
+    /// The operations in words.
+    pub(super) fn trace(&self) -> Vec<String> {
+        let model = self.lock();
+        let shown = model.trace.iter().map(|op| match op {
+            Op::Append(file, bytes) => format!("append {} to {file}", bytes.len()),
+            other => format!("{other:?}"),
+        });
+        shown.collect()
+    }
+
+    /// Asks `fault` before each operation.
+    pub(super) fn refuse(
+        &self,
+        fault: impl FnMut(&'static str, &Path) -> Option<io::Error> + Send + 'static,
+    ) {
+        self.lock().fault = Some(Box::new(fault));
+    }
+
+    /// Refuses nothing any more.
+    pub(super) fn heal(&self) {
+        self.lock().fault = None;
+    }
+
+    /// All files with their content.
+    pub(super) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let model = self.lock();
+        let files = model
+            .live
+            .names
+            .iter()
+            .filter_map(|(path, node)| match node {
+                Node::File(file) => Some((path.clone(), model.live.files[*file].clone())),
+                Node::Folder => None,
+            });
+        files.collect()
+    }
+
+    /// The content of one file.
+    pub(super) fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        let model = self.lock();
+        model
+            .file(path)
+            .ok()
+            .map(|file| model.live.files[file].clone())
+    }
+
+    /// Puts a file there, durably.
+    pub(super) fn put(&self, path: &Path, content: &[u8]) {
+        let mut model = self.lock();
+        let file = model.live.files.len();
+        for tree in [0, 1] {
+            let model = &mut *model;
+            let tree = if tree == 0 {
+                &mut model.start
+            } else {
+                &mut model.live
+            };
+            tree.files.resize(file, Vec::new());
+            tree.files.push(content.to_vec());
+            for folder in path.ancestors().skip(1) {
+                tree.names.insert(folder.to_owned(), Node::Folder);
+            }
+            tree.names.insert(path.to_owned(), Node::File(file));
+        }
+    }
+
+    /// The disk after a loss of power that followed the first `after` operations. `random` decides about all that was not synced.
+    pub(super) fn lose_power(&self, after: usize, random: &mut Rng) -> Self {
+        let model = self.lock();
+        let trace = &model.trace[..after];
+        let (mut tree, mood) = (Tree::default(), Mood::draw(random));
+        for content in 0..model.live.files.len() {
+            let start = model.start.files.get(content).cloned().unwrap_or_default();
+            tree.files
+                .push(torn_content(start, trace, content, mood, random));
+        }
+        tree.names = torn_names(&model.start.names, trace, mood, random);
+        let disk = Self::default();
+        *disk.lock() = Model {
+            start: tree.clone(),
+            live: tree,
+            ..Model::default()
+        };
+        disk
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Model> {
+        lock(&self.0)
+    }
+
+    /// The model, if it does not refuse this operation.
+    fn ask(&self, action: &'static str, path: &Path) -> io::Result<MutexGuard<'_, Model>> {
+        let mut model = self.lock();
+        let refused = model.fault.as_mut().and_then(|fault| fault(action, path));
+        refused.map_or(Ok(model), Err)
+    }
+}
+
+/// How kind a loss of power is to what was not synced.
+#[derive(Debug, Clone, Copy)]
+enum Mood {
+    LosesAll,
+    KeepsAll,
+    /// Chooses for each page of this size, and each name.
+    Mixes(usize),
+}
+
+impl Mood {
+    fn draw(random: &mut Rng) -> Self {
+        match random.u8(0..10) {
+            0 => Self::LosesAll,
+            1 => Self::KeepsAll,
+            2..4 => Self::Mixes(512),
+            _ => Self::Mixes(4096),
+        }
+    }
+
+    /// Which of `number` states, from that of the last sync to the newest, is on the disk.
+    fn choose(self, number: usize, random: &mut Rng) -> usize {
+        match self {
+            Self::LosesAll => 0,
+            Self::KeepsAll => number - 1,
+            Self::Mixes(_) => random.usize(0..number),
+        }
+    }
+}
+
+fn torn_content(
+    start: Vec<u8>,
+    trace: &[Op],
+    file: usize,
+    mood: Mood,
+    random: &mut Rng,
+) -> Vec<u8> {
+    let mut states = vec![start];
+    for op in trace {
+        let newest = states.len() - 1;
+        match op {
+            Op::Append(of, bytes) if *of == file => {
+                let state = [states[newest].as_slice(), bytes].concat();
+                states.push(state);
+            }
+            Op::Truncate(of, bytes) if *of == file => {
+                let mut state = states[newest].clone();
+                state.resize(*bytes, 0);
+                states.push(state);
+            }
+            Op::SyncFile(of) if *of == file => {
+                states.drain(..newest);
+            }
+            _ => {}
+        }
+    }
+    if states.len() == 1 {
+        return states.remove(0);
+    }
+    let page_bytes = match mood {
+        Mood::Mixes(bytes) => bytes,
+        _ => usize::MAX,
+    };
+    let size = states[mood.choose(states.len(), random)].len();
+    let mut content = vec![0; size];
+    for (number, page) in content.chunks_mut(page_bytes).enumerate() {
+        let state = &states[mood.choose(states.len(), random)];
+        let from = state.get(number * page_bytes.min(size)..).unwrap_or(&[]);
+        let length = from.len().min(page.len());
+        page[..length].copy_from_slice(&from[..length]);
+    }
+    content
+}
+
+fn torn_names(
+    start: &BTreeMap<PathBuf, Node>,
+    trace: &[Op],
+    mood: Mood,
+    random: &mut Rng,
+) -> BTreeMap<PathBuf, Node> {
+    let mut states: BTreeMap<&Path, Vec<Option<Node>>> = BTreeMap::new();
+    for (path, node) in start {
+        states.insert(path, vec![Some(*node)]);
+    }
+    for op in trace {
+        match op {
+            Op::Name(path, node) => {
+                states.entry(path).or_insert_with(|| vec![None]).push(*node);
+            }
+            Op::SyncFolder(folder) => {
+                for (_, states) in states
+                    .iter_mut()
+                    .filter(|(path, _)| path.parent() == Some(folder))
+                {
+                    states.drain(..states.len() - 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut names = BTreeMap::new();
+    for (path, states) in states {
+        let Some(node) = states[mood.choose(states.len(), random)] else {
+            continue;
+        };
+        let is_reachable = path.parent().is_none_or(|parent| {
+            start.get(path).is_some_and(|_| start.get(parent).is_none())
+                || names.contains_key(parent)
+        });
+        if is_reachable {
+            names.insert(path.to_owned(), node);
+        }
+    }
+    names
+}
+
+/// All that is durable by the model: what the last sync of each file left, once its name and its folders were synced.
+pub(super) fn durable_by_model(disk: &ModelDisk) -> Vec<Durable> {
+    let model = disk.lock();
+    let mut found = Vec::new();
+    let mut content: Vec<Vec<u8>> = model.start.files.clone();
+    content.resize(model.live.files.len(), Vec::new());
+    let mut synced = content.clone();
+    let mut names: BTreeMap<PathBuf, Node> = model.start.names.clone();
+    let mut durable_names: BTreeSet<PathBuf> = names.keys().cloned().collect();
+    for (index, op) in model.trace.iter().enumerate() {
+        let mut changed = Vec::new();
+        match op {
+            Op::Name(path, Some(node)) => {
+                names.insert(path.clone(), *node);
+            }
+            Op::Name(path, None) => {
+                names.remove(path);
+                durable_names.remove(path);
+            }
+            Op::Append(file, bytes) => content[*file].extend(bytes),
+            Op::Truncate(file, bytes) => content[*file].resize(*bytes, 0),
+            Op::SyncFile(file) => {
+                synced[*file] = content[*file].clone();
+                changed.extend(names.iter().filter(|(_, node)| **node == Node::File(*file)));
+            }
+            Op::SyncFolder(folder) => {
+                let inside = names
+                    .iter()
+                    .filter(|(path, _)| path.parent() == Some(folder));
+                durable_names.extend(inside.map(|(path, _)| path.clone()));
+                changed.extend(names.iter().filter(|(path, _)| path.starts_with(folder)));
+            }
+        }
+        for (path, node) in changed {
+            let is_durable = path
+                .ancestors()
+                .filter(|above| names.contains_key(*above))
+                .all(|above| durable_names.contains(above));
+            let is_recording = path.extension().is_some_and(|name| name == "mp4");
+            if let (Node::File(file), true) = (node, is_durable && is_recording) {
+                found.push(Durable {
+                    after: index + 1,
+                    path: path.clone(),
+                    content: synced[*file].as_slice().into(),
+                });
+            }
+        }
+    }
+    found
+}
+
+impl Model {
+    fn file(&self, path: &Path) -> io::Result<usize> {
+        match self.live.names.get(path) {
+            Some(Node::File(file)) => Ok(*file),
+            _ => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn name(&mut self, path: &Path, node: Node) -> io::Result<()> {
+        let parent = path.parent().and_then(|parent| self.live.names.get(parent));
+        if parent != Some(&Node::Folder) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        if self.live.names.contains_key(path) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        self.live.names.insert(path.to_owned(), node);
+        self.trace.push(Op::Name(path.to_owned(), Some(node)));
+        Ok(())
+    }
+}
+
+impl RecordingDisk for ModelDisk {
+    type File = (usize, PathBuf);
+    type Reader = Cursor<Vec<u8>>;
+
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        match self.ask("make", path)?.name(path, Node::Folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        }
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Self::File> {
+        let mut model = self.ask("create", path)?;
+        let file = model.live.files.len();
+        model.name(path, Node::File(file))?;
+        model.live.files.push(Vec::new());
+        Ok((file, path.to_owned()))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Self::File> {
+        Ok((self.ask("open", path)?.file(path)?, path.to_owned()))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Self::Reader> {
+        let model = self.ask("read", path)?;
+        Ok(Cursor::new(model.live.files[model.file(path)?].clone()))
+    }
+
+    fn reserve(&self, file: &Self::File, _: u64, _: u64) -> io::Result<()> {
+        self.ask("reserve", &file.1).map(drop)
+    }
+
+    fn append(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()> {
+        let refused = match self.ask("append", &file.1) {
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        // A refused write leaves its first half.
+        let written = if refused.is_some() {
+            bytes.len() / 2
+        } else {
+            bytes.len()
+        };
+        let mut model = self.lock();
+        model.live.files[file.0].extend(&bytes[..written]);
+        model
+            .trace
+            .push(Op::Append(file.0, bytes[..written].to_vec()));
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn truncate(&self, file: &Self::File, bytes: u64) -> io::Result<()> {
+        let mut model = self.ask("truncate", &file.1)?;
+        model.live.files[file.0].resize(bytes as usize, 0);
+        model.trace.push(Op::Truncate(file.0, bytes as usize));
+        Ok(())
+    }
+
+    fn sync_file(&self, file: &Self::File) -> io::Result<()> {
+        let mut model = self.ask("sync", &file.1)?;
+        model.trace.push(Op::SyncFile(file.0));
+        Ok(())
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        let mut model = self.ask("sync folder", path)?;
+        model.trace.push(Op::SyncFolder(path.to_owned()));
+        Ok(())
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        let model = self.ask("size", path)?;
+        Ok(model.live.files[model.file(path)?].len() as u64)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let model = self.ask("list", path)?;
+        let inside = model
+            .live
+            .names
+            .keys()
+            .filter(|name| name.parent() == Some(path));
+        let names = inside.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+        Ok(names.collect())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut model = self.ask("remove", path)?;
+        model.file(path)?;
+        model.live.names.remove(path);
+        model.trace.push(Op::Name(path.to_owned(), None));
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! The promise: what was declared durable survives a loss of power at any moment, byte for byte, and every file is closed after
+//! recovery.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::model_disk::{Durable, ModelDisk, durable_by_model};
+use super::mp4::{self, FileEnding};
+use super::recorder::prepare_marks;
+use super::recovery::recover;
+use super::report::SourceShared;
+use super::testing::{Camera, format};
+use super::writer::Writer;
+use crate::base::SourceId;
+
+const DIR: &str = "/rec";
+
+/// A recording on a model of a disk.
+struct Recording {
+    disk: ModelDisk,
+    writer: Writer<ModelDisk>,
+    cameras: Vec<(Camera, Arc<SourceShared>)>,
+    durable: Vec<Durable>,
+    now: Duration,
+    random: Rng,
+}
+
+fn start(disk: &ModelDisk, random: &mut Rng) -> Writer<ModelDisk> {
+    let dir = Path::new(DIR);
+    prepare_marks(disk, dir).expect("the model takes all");
+    recover(disk, dir).expect("the model takes all");
+    let durable_every = Duration::from_millis(random.u64(500..3000));
+    let file_length = Duration::from_millis(random.u64(2000..8000));
+    Writer::new(disk.clone(), dir.to_owned(), durable_every, file_length)
+}
+
+impl Recording {
+    /// Some cameras for some seconds, by a seed.
+    fn new(seed: u64) -> Self {
+        fastrand::seed(seed);
+        let mut random = Rng::with_seed(seed);
+        let disk = ModelDisk::new(Path::new(DIR));
+        let writer = start(&disk, &mut random);
+        let cameras = (0..random.u32(1..=3)).map(|source| {
+            let mut camera = Camera::new();
+            camera.interval = Duration::from_millis(random.u64(150..500));
+            (camera, Arc::new(SourceShared::new(SourceId(source))))
+        });
+        let cameras = cameras.collect();
+        let mut recording = Self {
+            disk,
+            writer,
+            cameras,
+            durable: Vec::new(),
+            now: Duration::ZERO,
+            random,
+        };
+        for _ in 0..recording.random.usize(4..12) {
+            recording.step();
+        }
+        if recording.random.bool() {
+            recording.writer.finish(recording.now);
+            recording.note();
+        }
+        recording.durable.extend(durable_by_model(&recording.disk));
+        recording
+    }
+
+    /// A group of one camera, or something that happens to it.
+    fn step(&mut self) {
+        let index = self.random.usize(0..self.cameras.len());
+        let (camera, shared) = &mut self.cameras[index];
+        match self.random.u8(0..24) {
+            0 => {
+                camera.session += 1;
+                camera.at += Duration::from_secs(1);
+            }
+            1 => camera.format = format(self.random.u32(1..3) * 320),
+            2 => camera.epoch += Duration::from_secs(3600),
+            3 => camera.epoch -= Duration::from_secs(3600),
+            4 => self.now += Duration::from_secs(3),
+            5 => self.writer.remove(shared, self.now),
+            6 => {
+                // Killed: nothing is lost that the system has, and nothing was synced.
+                self.writer = start(&self.disk, &mut self.random);
+                for (number, (_, shared)) in (0..).zip(&mut self.cameras) {
+                    *shared = Arc::new(SourceShared::new(SourceId(number)));
+                }
+                return;
+            }
+            _ => {}
+        }
+        camera.bytes = self.random.usize(20..3000);
+        camera.at = camera.at.max(self.now);
+        let mut units = camera.group(self.random.usize(1..4));
+        for _ in 0..self.random.usize(0..2) {
+            units.extend(camera.reordered());
+        }
+        let shared = shared.clone();
+        for unit in units {
+            self.now = self.now.max(unit.arrival);
+            self.writer.unit(&shared, unit, false, self.now);
+            self.note();
+            self.writer.tick(self.now);
+            self.note();
+        }
+    }
+
+    /// Notes what the writer declared durable.
+    fn note(&mut self) {
+        for (path, bytes) in self.writer.declared.drain(..) {
+            let mut content = self.disk.content(&path).expect("it was written");
+            content.truncate(bytes as usize);
+            self.durable.push(Durable {
+                after: self.disk.operations(),
+                path,
+                content: content.into(),
+            });
+        }
+    }
+
+    /// The longest durable content of each file after so many operations.
+    fn durable_after(&self, operations: usize) -> BTreeMap<PathBuf, Arc<[u8]>> {
+        let mut longest: BTreeMap<PathBuf, Arc<[u8]>> = BTreeMap::new();
+        for durable in self
+            .durable
+            .iter()
+            .filter(|durable| durable.after <= operations)
+        {
+            let content = longest.entry(durable.path.clone()).or_default();
+            if durable.content.len() > content.len() {
+                *content = durable.content.clone();
+            }
+        }
+        longest
+    }
+}
+
+/// What is wrong with a disk after recovery.
+fn fault(disk: &ModelDisk, durable: &BTreeMap<PathBuf, Arc<[u8]>>) -> Option<String> {
+    let files = disk.files();
+    for (path, content) in durable {
+        let Some(found) = files.get(path) else {
+            return Some(format!("{} is gone", path.display()));
+        };
+        if !found.starts_with(content) {
+            let (found, content) = (found.len(), content.len());
+            return Some(format!(
+                "{} lost some of {content} bytes, has {found}",
+                path.display()
+            ));
+        }
+    }
+    for (path, content) in &files {
+        if path.parent() == Some(&Path::new(DIR).join(".nvr-open")) {
+            return Some(format!("{} is still there", path.display()));
+        }
+        match mp4::read(&mut content.as_slice()) {
+            Ok(reading)
+                if reading.ending == FileEnding::Closed && !reading.fragments.is_empty() => {}
+            other => return Some(format!("{} is not closed: {other:?}", path.display())),
+        }
+    }
+    None
+}
+
+/// Loses power after each operation of a recording, and sometimes again during recovery. Returns the number of losses.
+fn lose_power_everywhere(seed: u64) -> Result<usize, String> {
+    let recording = Recording::new(seed);
+    let mut random = Rng::with_seed(!seed);
+    let mut losses = 0;
+    for after in 0..=recording.disk.operations() {
+        let durable = recording.durable_after(after);
+        let disk = recording.disk.lose_power(after, &mut random);
+        let said = |fault: String| {
+            let trace = recording.disk.trace();
+            let last = trace[..after].iter().rev().take(12).rev();
+            let last: Vec<_> = last.map(String::as_str).collect();
+            format!(
+                "seed {seed}, after {after} operations: {fault}\n{}",
+                last.join("\n")
+            )
+        };
+        start(&disk, &mut random);
+        losses += 1;
+        if let Some(fault) = fault(&disk, &durable) {
+            return Err(said(fault));
+        }
+        if random.u8(0..4) == 0 {
+            let again = disk.lose_power(random.usize(0..=disk.operations()), &mut random);
+            start(&again, &mut random);
+            losses += 1;
+            if let Some(fault) = fault(&again, &durable) {
+                return Err(said(format!(
+                    "after a second loss during recovery: {fault}"
+                )));
+            }
+        }
+    }
+    Ok(losses)
+}
+
+#[test]
+fn what_is_durable_survives_a_loss_of_power_at_any_moment() {
+    for seed in 0..200 {
+        if let Err(fault) = lose_power_everywhere(seed) {
+            panic!("{fault}");
+        }
+    }
+}
+
+/// Minutes. `RECORD_SEEDS` is the number of recordings, 20 000 without it.
+#[test]
+#[ignore = "takes minutes"]
+fn what_is_durable_survives_many_thousand_losses_of_power() {
+    let seeds = std::env::var("RECORD_SEEDS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok());
+    let mut losses = 0;
+    for seed in 1_000_000..1_000_000 + seeds.unwrap_or(20_000) {
+        match lose_power_everywhere(seed) {
+            Ok(more) => losses += more,
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+    assert!(losses > 0);
+}

@@ -1,0 +1,178 @@
+//! The queue between the threads that receive units and the writer. It is bounded by bytes and never waits.
+//!
+//! When the disk is slow, whole groups of pictures are dropped: all units of a source from the first that has no room to the next key
+//! frame that comes when there is room again. What was queued before stays, since it can be decoded.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::report::SourceShared;
+use crate::base::SourceId;
+use crate::base::sync::lock;
+use crate::media::CodedUnit;
+
+/// The memory of a unit besides its data.
+const UNIT_BYTES: usize = 256;
+
+/// What the writer takes.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// One unit.
+    Unit {
+        /// Its source.
+        source: Arc<SourceShared>,
+        /// The unit.
+        unit: CodedUnit,
+        /// Units before it were dropped.
+        after_gap: bool,
+    },
+    /// The source was removed: its file is to be closed.
+    Removed(Arc<SourceShared>),
+}
+
+/// The result of a wait.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// The oldest item.
+    Item(Item),
+    /// No item within the limit.
+    Nothing,
+    /// The queue was closed and is empty.
+    Closed,
+}
+
+/// The queue of all sources of one disk.
+#[derive(Debug)]
+pub(super) struct Queue {
+    limit_bytes: usize,
+    source_limit_bytes: usize,
+    state: Mutex<State>,
+    ready: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<Item>,
+    bytes: usize,
+    shares: BTreeMap<SourceId, Share>,
+    closed: bool,
+}
+
+/// What one source has in the queue.
+#[derive(Debug, Default)]
+struct Share {
+    bytes: usize,
+    drops: bool,
+}
+
+impl Queue {
+    /// An empty queue for at most `limit_bytes`, and `source_limit_bytes` of one source.
+    pub(super) fn new(limit_bytes: usize, source_limit_bytes: usize) -> Self {
+        Self {
+            limit_bytes,
+            source_limit_bytes,
+            state: Mutex::default(),
+            ready: Condvar::new(),
+        }
+    }
+
+    /// Adds a unit, or drops and counts it. Never waits for the disk.
+    pub(super) fn push(&self, source: &Arc<SourceShared>, unit: CodedUnit) {
+        let mut state = lock(&self.state);
+        if state.closed || source.is_removed() {
+            return;
+        }
+        let queued = state.bytes;
+        let cost = unit.data.len() + UNIT_BYTES;
+        let share = state.shares.entry(source.source).or_default();
+        if share.drops && !unit.is_key {
+            return;
+        }
+        // A group begins again only when half is free, so that it is not cut off at once.
+        let part = if share.drops { 2 } else { 1 };
+        let fits = queued + cost <= self.limit_bytes / part
+            && share.bytes + cost <= self.source_limit_bytes / part;
+        if !fits {
+            share.drops = true;
+            drop(state);
+            return source.dropped(1);
+        }
+        share.bytes += cost;
+        let after_gap = std::mem::take(&mut share.drops);
+        state.bytes += cost;
+        state.items.push_back(Item::Unit {
+            source: source.clone(),
+            unit,
+            after_gap,
+        });
+        drop(state);
+        self.ready.notify_one();
+    }
+
+    /// Tells the writer that a source was removed, after its last unit.
+    pub(super) fn remove(&self, source: Arc<SourceShared>) {
+        let mut state = lock(&self.state);
+        source.remove();
+        state.items.push_back(Item::Removed(source));
+        drop(state);
+        self.ready.notify_one();
+    }
+
+    /// Takes no more units. Those in the queue are still given out.
+    pub(super) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.ready.notify_all();
+    }
+
+    /// Waits at most `limit` for the oldest item. Blocks.
+    pub(super) fn next(&self, limit: Duration) -> Next {
+        let deadline = Instant::now() + limit;
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(item) = state.items.pop_front() {
+                state.release(&item);
+                return Next::Item(item);
+            }
+            if state.closed {
+                return Next::Closed;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Next::Nothing;
+            }
+            let waited = self.ready.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        lock(&self.state).bytes
+    }
+}
+
+impl State {
+    fn release(&mut self, item: &Item) {
+        match item {
+            Item::Unit { source, unit, .. } => {
+                let cost = unit.data.len() + UNIT_BYTES;
+                self.bytes = self.bytes.saturating_sub(cost);
+                if let Some(share) = self.shares.get_mut(&source.source) {
+                    share.bytes = share.bytes.saturating_sub(cost);
+                }
+            }
+            // A new recording of the same source may have units in the queue; its share only forgets that it dropped some.
+            Item::Removed(source) => {
+                let is_idle = |share: &Share| share.bytes == 0;
+                if self.shares.get(&source.source).is_some_and(is_idle) {
+                    self.shares.remove(&source.source);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

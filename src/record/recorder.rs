@@ -1,0 +1,300 @@
+//! The recorder of one folder: its lock, its queue and its thread.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::disk::{LocalDisk, RecordingDisk};
+use super::error::{DiskFault, RecordError};
+use super::layout::{LOCK_NAME, open_folder};
+use super::queue::{Item, Next, Queue};
+use super::recovery::{Recovered, recover};
+use super::report::{RecordingReport, RecordingState, SourceShared};
+use super::writer::Writer;
+use crate::base::sync::lock;
+use crate::base::{Clock, SourceId, Stop};
+use crate::media::{CodedUnit, UnitSink};
+
+/// The pause between two looks at the clock.
+const TICK: Duration = Duration::from_millis(200);
+/// A disk that does not answer for longer is reported.
+const HUNG_AFTER: Duration = Duration::from_secs(10);
+/// The writer waits for units.
+const IDLE: u64 = u64::MAX;
+/// The time for the last files when the recorder is dropped without [`Recorder::stop`].
+const DROP_LIMIT: Duration = Duration::from_secs(5);
+
+/// What to record, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// The folder. Made if it is missing. One process at a time writes to it.
+    pub dir: PathBuf,
+    /// The longest time until what was written survives a loss of power, plus the length of a fragment, 2 s. Default 5 s.
+    pub durable_every: Duration,
+    /// The length of files: they end at the first key frame after it. Default 60 s.
+    pub file_length: Duration,
+    /// Bytes of all sources that may wait for the disk. Default 256 MiB: 16 sources at 4 Mbit/s for 33 s.
+    pub queue_bytes: usize,
+    /// Bytes of one source that may wait for the disk. Default 32 MiB.
+    pub source_queue_bytes: usize,
+}
+
+impl RecordSettings {
+    /// The defaults for a folder.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            durable_every: Duration::from_secs(5),
+            file_length: Duration::from_secs(60),
+            queue_bytes: 256 << 20,
+            source_queue_bytes: 32 << 20,
+        }
+    }
+}
+
+/// Records sources to one folder. Dropping it closes the files, for at most 5 s.
+#[derive(Debug)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+    sources: Mutex<BTreeMap<SourceId, Arc<RecordedSource>>>,
+    recovered: Vec<Recovered>,
+    clock: Clock,
+    dir: PathBuf,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A source that is recorded. It takes units on the thread that receives them, and never blocks.
+#[derive(Debug)]
+pub struct RecordedSource {
+    shared: Arc<Shared>,
+    source: Arc<SourceShared>,
+}
+
+/// What the threads share.
+#[derive(Debug)]
+struct Shared {
+    queue: Queue,
+    /// When the writer began what it does, in nanoseconds of the clock, or [`IDLE`].
+    busy_since_ns: AtomicU64,
+    ended: Stop,
+}
+
+impl Recorder {
+    /// Locks the folder, closes what a crash left open in it, and starts the writer's thread. Blocks for the recovery, which reads all
+    /// files that were open: seconds after a loss of power.
+    ///
+    /// # Errors
+    /// If another process writes to the folder, or the disk refuses it. Both may pass.
+    pub fn start(settings: RecordSettings, clock: Clock) -> Result<Self, RecordError> {
+        let lock = prepare(&settings.dir)?;
+        Self::start_on(LocalDisk, lock, settings, clock)
+    }
+
+    fn start_on<D: RecordingDisk + 'static>(
+        disk: D,
+        lock: File,
+        settings: RecordSettings,
+        clock: Clock,
+    ) -> Result<Self, RecordError> {
+        let RecordSettings { dir, .. } = settings;
+        prepare_marks(&disk, &dir)?;
+        let recovered = recover(&disk, &dir)?;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(settings.queue_bytes, settings.source_queue_bytes),
+            busy_since_ns: AtomicU64::new(IDLE),
+            ended: Stop::default(),
+        });
+        let (durable_every, file_length) = (settings.durable_every, settings.file_length);
+        let writer = Writer::new(disk, dir.clone(), durable_every, file_length);
+        let (of_thread, its_clock) = (shared.clone(), clock.clone());
+        let thread = std::thread::Builder::new().name("record".to_owned());
+        let run = move || {
+            write(&of_thread, writer, &its_clock);
+            // The lock is held until the last file is closed.
+            drop(lock);
+            of_thread.ended.raise();
+        };
+        let spawned = thread.spawn(run).map_err(|source| RecordError::Thread {
+            dir: dir.clone(),
+            source,
+        })?;
+        Ok(Self {
+            shared,
+            sources: Mutex::default(),
+            recovered,
+            clock,
+            dir,
+            thread: Some(spawned),
+        })
+    }
+
+    /// The way of units into the recording of a source. The same for the same source, until it is removed.
+    pub fn source(&self, source: SourceId) -> Arc<RecordedSource> {
+        let mut sources = lock(&self.sources);
+        let recorded = sources.entry(source).or_insert_with(|| {
+            Arc::new(RecordedSource {
+                shared: self.shared.clone(),
+                source: Arc::new(SourceShared::new(source)),
+            })
+        });
+        recorded.clone()
+    }
+
+    /// Ends the recording of a source. Its file is closed after the units that came before. Does not wait.
+    pub fn remove(&self, source: SourceId) {
+        let removed = lock(&self.sources).remove(&source);
+        if let Some(removed) = removed {
+            self.shared.queue.remove(removed.source.clone());
+        }
+    }
+
+    /// How recording goes. Does not wait for the disk.
+    pub fn report(&self) -> RecordingReport {
+        let hung = self.hung();
+        let sources = lock(&self.sources);
+        let report_of = |(id, recorded): (&SourceId, &Arc<RecordedSource>)| {
+            let mut report = recorded.source.report().clone();
+            if let Some(hung) = &hung
+                && report.state == RecordingState::Recording
+            {
+                report.state = hung.clone();
+            }
+            (*id, report)
+        };
+        RecordingReport {
+            sources: sources.iter().map(report_of).collect(),
+            recovered: self.recovered.clone(),
+            queued_bytes: self.shared.queue.bytes() as u64,
+        }
+    }
+
+    /// Closes all files after the units in the queue. Waits for at most `limit`; true if all were closed. Otherwise the disk hangs, and
+    /// the next start recovers them.
+    pub fn stop(mut self, limit: Duration) -> bool {
+        self.close(limit)
+    }
+
+    fn close(&mut self, limit: Duration) -> bool {
+        self.shared.queue.close();
+        let ended = self.shared.ended.wait(limit);
+        match self.thread.take() {
+            Some(thread) if ended => thread.join().is_ok(),
+            Some(_) => {
+                let dir = self.dir.display();
+                tracing::error!(%dir, "the disk does not answer; recordings stay open until the next start");
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// The state of sources whose writer does not come back from the disk.
+    fn hung(&self) -> Option<RecordingState> {
+        let busy_since_ns = self.shared.busy_since_ns.load(Ordering::Acquire);
+        if busy_since_ns == IDLE {
+            return None;
+        }
+        let since = Duration::from_nanos(busy_since_ns);
+        let busy_for = self.clock.now().saturating_sub(since);
+        (busy_for >= HUNG_AFTER).then(|| RecordingState::Failing {
+            since,
+            reason: format!(
+                "the disk of {} has not answered for {} s; check it",
+                self.dir.display(),
+                busy_for.as_secs()
+            ),
+        })
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.close(DROP_LIMIT);
+        }
+    }
+}
+
+impl RecordedSource {
+    /// Notes that the source sends what can't be recorded. `reason` says what it sends, and the remedy. Units that come later end
+    /// this state.
+    pub fn not_recordable(&self, reason: String) {
+        self.source.report().state = RecordingState::NotRecordable { reason };
+    }
+}
+
+impl UnitSink for RecordedSource {
+    fn unit(&self, unit: CodedUnit) {
+        self.shared.queue.push(&self.source, unit);
+    }
+}
+
+/// The writer's thread: until the queue is closed and empty.
+fn write<D: RecordingDisk>(shared: &Shared, mut writer: Writer<D>, clock: &Clock) {
+    let mut tick_due = Duration::ZERO;
+    loop {
+        shared.busy_since_ns.store(IDLE, Ordering::Release);
+        let next = shared.queue.next(TICK);
+        let now = clock.now();
+        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(IDLE - 1);
+        shared.busy_since_ns.store(now_ns, Ordering::Release);
+        match next {
+            Next::Item(Item::Unit {
+                source,
+                unit,
+                after_gap,
+            }) => writer.unit(&source, unit, after_gap, now),
+            Next::Item(Item::Removed(source)) => writer.remove(&source, now),
+            Next::Nothing => {}
+            Next::Closed => return writer.finish(now),
+        }
+        if now >= tick_due {
+            writer.tick(now);
+            tick_due = now + TICK;
+        }
+    }
+}
+
+/// Makes the folder and locks it.
+fn prepare(dir: &Path) -> Result<File, RecordError> {
+    let made = DirBuilder::new().recursive(true).mode(0o750).create(dir);
+    made.map_err(DiskFault::of("create", dir))?;
+    let path = dir.join(LOCK_NAME);
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o640);
+    let lock = options.open(&path).map_err(DiskFault::of("open", &path))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(RecordError::InUse {
+            dir: dir.to_owned(),
+        }),
+        Err(errno) => Err(DiskFault::of("lock", &path)(errno.into()).into()),
+    }
+}
+
+/// Makes the folder of marks, and its name and that of `dir` durable.
+pub(super) fn prepare_marks<D: RecordingDisk>(disk: &D, dir: &Path) -> Result<(), DiskFault> {
+    let marks = open_folder(dir);
+    let made = disk.make_folder(&marks);
+    made.map_err(DiskFault::of("create", &marks))?;
+    disk.sync_folder(dir).map_err(DiskFault::of("sync", dir))?;
+    match dir.parent() {
+        // The parent may belong to another user, who made `dir` long ago.
+        Some(parent) if parent != Path::new("") => {
+            let _ = disk.sync_folder(parent);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "recorder_tests.rs"]
+mod tests;

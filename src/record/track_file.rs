@@ -1,0 +1,291 @@
+//! One file of a recording while it is written: marked as open, appended to, synced and closed.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mp4_atom::{Decode, Moof, TrunSamples};
+
+use super::cut::Cut;
+use super::disk::RecordingDisk;
+use super::error::DiskFault;
+use super::layout::{Place, open_folder};
+use super::mp4::{self, FileHead, FragmentPlace};
+use crate::base::SourceId;
+use crate::media::CodedUnit;
+
+/// Space is reserved in steps of this size, so that files of many sources do not mix in small pieces: 16 s at 4 Mbit/s.
+const RESERVED_BYTES: u64 = 8 << 20;
+/// Files of one source and one start: a clock that is set back to the same millisecond more often is broken.
+const SAME_START: u32 = 1000;
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct TrackFile<F> {
+    file: F,
+    place: Place,
+    path: PathBuf,
+    id: u64,
+    base_pts_ns: u64,
+    fragments: Vec<FragmentPlace>,
+    written: u64,
+    reserved: u64,
+    /// Bytes that are durable, name included.
+    durable: u64,
+    /// Capture time of the newest frame.
+    captured_until: Duration,
+}
+
+/// Why a fragment was not written.
+#[derive(Debug)]
+pub(super) enum AppendError {
+    /// The disk refused it. The file may end with a part of it.
+    Disk(DiskFault),
+    /// The units can't be a fragment. The file is as before.
+    Units(String),
+}
+
+impl<F> TrackFile<F> {
+    /// Creates the file that begins with `first`, and writes its head.
+    ///
+    /// Its mark is durable before the file is there. Otherwise a loss of power could leave a file that nobody closes.
+    pub(super) fn create<D: RecordingDisk<File = F>>(
+        disk: &D,
+        dir: &Path,
+        source: SourceId,
+        first: &CodedUnit,
+        base_pts_ns: u64,
+    ) -> Result<Self, DiskFault> {
+        let (place, file) = Self::create_empty(disk, dir, source, first.captured_unix)?;
+        let path = place.path(dir);
+        let mut created = Self {
+            file,
+            path,
+            place,
+            id: fastrand::u64(..),
+            base_pts_ns,
+            fragments: Vec::new(),
+            written: 0,
+            reserved: 0,
+            durable: 0,
+            captured_until: Duration::ZERO,
+        };
+        let head = mp4::head(&FileHead {
+            id: created.id,
+            source,
+            started_unix: first.captured_unix,
+            format: (*first.format).clone(),
+        });
+        if let Err(fault) = created.write(disk, &head) {
+            created.remove(disk, dir);
+            return Err(fault);
+        }
+        Ok(created)
+    }
+
+    fn create_empty<D: RecordingDisk<File = F>>(
+        disk: &D,
+        dir: &Path,
+        source: SourceId,
+        started_unix: Duration,
+    ) -> Result<(Place, F), DiskFault> {
+        for number in 0..SAME_START {
+            let place = Place::new(source, started_unix, number);
+            for folder in place.folders(dir) {
+                let made = disk.make_folder(&folder);
+                made.map_err(DiskFault::of("create", &folder))?;
+            }
+            let (mark, path) = (place.mark(dir), place.path(dir));
+            match disk.create_new(&mark) {
+                Ok(_) => {}
+                // A file of this start is open, or failed and waits for recovery.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(DiskFault::of("create", &mark)(error)),
+            }
+            let marks = open_folder(dir);
+            let synced = disk.sync_folder(&marks);
+            synced.map_err(DiskFault::of("sync", &marks))?;
+            match disk.create_new(&path) {
+                Ok(file) => return Ok((place, file)),
+                Err(error) => {
+                    // A mark without a file is harmless.
+                    let _ = disk.remove(&mark);
+                    if error.kind() != ErrorKind::AlreadyExists {
+                        return Err(DiskFault::of("create", &path)(error));
+                    }
+                }
+            }
+        }
+        let path = Place::new(source, started_unix, 0).path(dir);
+        Err(DiskFault::of("create", &path)(
+            ErrorKind::AlreadyExists.into(),
+        ))
+    }
+
+    /// Appends a fragment with one write. Returns its size in bytes.
+    pub(super) fn append<D: RecordingDisk<File = F>>(
+        &mut self,
+        disk: &D,
+        cut: &Cut,
+    ) -> Result<u64, AppendError> {
+        let sequence = self.next_sequence();
+        let bytes = mp4::fragment(
+            self.id,
+            sequence,
+            self.base_pts_ns,
+            &cut.units,
+            cut.next_pts_ns,
+        )
+        .map_err(|error| AppendError::Units(error.to_string()))?;
+        let place = self.place_of(sequence, &cut.units, &bytes);
+        let place = place.ok_or_else(|| AppendError::Units("its times are lost".to_owned()))?;
+        self.write(disk, &bytes).map_err(AppendError::Disk)?;
+        self.fragments.push(place);
+        let captured = cut.units.iter().map(|unit| unit.captured_unix);
+        self.captured_until = captured.max().unwrap_or(self.captured_until);
+        Ok(bytes.len() as u64)
+    }
+
+    /// Writes the tail and gives back the reserved space. The file is closed once it is synced.
+    pub(super) fn close<D: RecordingDisk<File = F>>(&mut self, disk: &D) -> Result<(), DiskFault> {
+        let tail = mp4::tail(self.id, self.next_sequence(), &self.fragments);
+        self.write(disk, &tail)?;
+        // The file is sound without it, and a disk that refuses it will refuse the sync as well.
+        let _ = disk.truncate(&self.file, self.written);
+        Ok(())
+    }
+
+    /// After a failed write: cuts off what it left, and gives back the reserved space.
+    pub(super) fn undo<D: RecordingDisk<File = F>>(&mut self, disk: &D) -> Result<(), DiskFault> {
+        let truncated = disk.truncate(&self.file, self.written);
+        truncated.map_err(DiskFault::of("truncate", &self.path))?;
+        // The tail is written without a reservation, which a full disk would refuse.
+        self.reserved = u64::MAX;
+        Ok(())
+    }
+
+    /// Makes the content durable.
+    pub(super) fn sync<D: RecordingDisk<File = F>>(&self, disk: &D) -> Result<(), DiskFault> {
+        let synced = disk.sync_file(&self.file);
+        synced.map_err(DiskFault::of("sync", &self.path))
+    }
+
+    /// Removes the file and its mark, as far as the disk permits. Only for files with nothing in them.
+    pub(super) fn remove<D: RecordingDisk<File = F>>(self, disk: &D, dir: &Path) {
+        // What stays is found and removed by recovery.
+        let removed = disk.remove(&self.path);
+        if removed.is_ok() {
+            self.remove_mark(disk, dir);
+        }
+    }
+
+    /// Ends the mark of a file that is closed and durable. If it stays, recovery finds the file closed.
+    pub(super) fn remove_mark<D: RecordingDisk<File = F>>(&self, disk: &D, dir: &Path) {
+        let _ = disk.remove(&self.place.mark(dir));
+    }
+
+    /// The folders whose names lead to the file.
+    pub(super) fn folders(&self, dir: &Path) -> [PathBuf; 3] {
+        self.place.folders(dir)
+    }
+
+    /// Its source.
+    pub(super) fn source(&self) -> SourceId {
+        self.place.source()
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size in bytes.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Capture time of its newest frame.
+    pub(super) fn captured_until(&self) -> Duration {
+        self.captured_until
+    }
+
+    /// Whether it has no fragment.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fragments.is_empty()
+    }
+
+    /// Whether all that was written is durable.
+    pub(super) fn is_durable(&self) -> bool {
+        self.durable == self.written
+    }
+
+    /// Whether its name is durable.
+    pub(super) fn has_durable_name(&self) -> bool {
+        self.durable > 0
+    }
+
+    /// Notes that all that was written is durable, name included.
+    pub(super) fn set_durable(&mut self) {
+        self.durable = self.written;
+    }
+
+    /// The number of groups that begin in what is not durable.
+    pub(super) fn groups_at_risk(&self) -> u64 {
+        let at_risk =
+            |place: &&FragmentPlace| place.begins_with_key && place.offset >= self.durable;
+        self.fragments.iter().filter(at_risk).count() as u64
+    }
+
+    fn place_of(&self, sequence: u32, units: &[CodedUnit], bytes: &[u8]) -> Option<FragmentPlace> {
+        let (first_tick, ticks) = ticks_of(bytes)?;
+        let first = units.first()?;
+        Some(FragmentPlace {
+            offset: self.written,
+            bytes: bytes.len() as u64,
+            sequence,
+            first_tick,
+            ticks,
+            captured_unix: first.captured_unix,
+            frames: u32::try_from(units.len()).ok()?,
+            begins_with_key: first.is_key,
+        })
+    }
+
+    fn write<D: RecordingDisk<File = F>>(
+        &mut self,
+        disk: &D,
+        bytes: &[u8],
+    ) -> Result<(), DiskFault> {
+        let end = self.written + bytes.len() as u64;
+        if end > self.reserved {
+            let more = (end - self.reserved).max(RESERVED_BYTES);
+            let reserved = disk.reserve(&self.file, self.reserved, more);
+            reserved.map_err(DiskFault::of("reserve space for", &self.path))?;
+            self.reserved += more;
+        }
+        let appended = disk.append(&mut self.file, bytes);
+        appended.map_err(DiskFault::of("write", &self.path))?;
+        self.written = end;
+        Ok(())
+    }
+
+    fn next_sequence(&self) -> u32 {
+        u32::try_from(self.fragments.len() + 1).unwrap_or(u32::MAX)
+    }
+}
+
+/// The decode time of the first frame of a fragment, and the sum of the durations of its frames, in ticks.
+fn ticks_of(fragment: &[u8]) -> Option<(u64, u64)> {
+    let prft_bytes = u32::from_be_bytes(*fragment.first_chunk()?);
+    let mut moof = fragment.get(usize::try_from(prft_bytes).ok()?..)?;
+    let moof = Moof::decode(&mut moof).ok()?;
+    let track = moof.traf.first()?;
+    let durations = track.trun.iter().flat_map(|run| match &run.samples {
+        TrunSamples::Explicit(entries) => entries.as_slice(),
+        _ => &[],
+    });
+    let ticks = durations
+        .map(|entry| u64::from(entry.duration.unwrap_or(0)))
+        .sum();
+    Some((track.tfdt.as_ref()?.base_media_decode_time, ticks))
+}

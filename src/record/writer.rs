@@ -1,0 +1,268 @@
+//! The writer of one disk, without its thread: units become files here, faults are waited out, and all files are synced together.
+//!
+//! A file that failed is never touched again, except that after a failed write what was written before it is closed. Its mark stays, so the next
+//! start recovers what is sound in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cut::{Cut, Cutter, Step};
+use super::disk::RecordingDisk;
+use super::error::DiskFault;
+use super::report::{RecordingState, SourceShared};
+use super::track_file::{AppendError, TrackFile};
+use crate::base::{Backoff, SourceId};
+use crate::media::{Codec, CodedUnit};
+
+/// The pause before a new file is tried after a fault.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+/// The longest such pause.
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+/// The writer of one folder.
+pub(super) struct Writer<D: RecordingDisk> {
+    pub(super) disk: D,
+    pub(super) dir: PathBuf,
+    durable_every: Duration,
+    file_length: Duration,
+    pub(super) tracks: BTreeMap<SourceId, Track<D::File>>,
+    /// Files with their tails, until they are durable.
+    pub(super) closing: Vec<(Arc<SourceShared>, TrackFile<D::File>)>,
+    /// Folders whose names are durable.
+    pub(super) known_folders: BTreeSet<PathBuf>,
+    sync_due: Duration,
+    /// What was declared durable, for the tests of that promise.
+    #[cfg(test)]
+    pub(super) declared: Vec<(PathBuf, u64)>,
+}
+
+/// One source that is recorded.
+pub(super) struct Track<F> {
+    pub(super) shared: Arc<SourceShared>,
+    pub(super) cutter: Cutter,
+    pub(super) file: Option<TrackFile<F>>,
+    pub(super) backoff: Backoff,
+    /// No new file before, by the clock.
+    pub(super) retry_at: Duration,
+}
+
+impl<D: RecordingDisk> Writer<D> {
+    /// A writer to `dir`, which exists, as does its folder of marks.
+    pub(super) fn new(
+        disk: D,
+        dir: PathBuf,
+        durable_every: Duration,
+        file_length: Duration,
+    ) -> Self {
+        Self {
+            disk,
+            dir,
+            durable_every,
+            file_length,
+            tracks: BTreeMap::new(),
+            closing: Vec::new(),
+            known_folders: BTreeSet::new(),
+            sync_due: Duration::ZERO,
+            #[cfg(test)]
+            declared: Vec::new(),
+        }
+    }
+
+    /// Takes a unit of a source at `now`.
+    pub(super) fn unit(
+        &mut self,
+        source: &Arc<SourceShared>,
+        unit: CodedUnit,
+        after_gap: bool,
+        now: Duration,
+    ) {
+        if unit.format.codec == Codec::Mjpeg {
+            let reason = "it sends MJPEG; set it to H.264 or H.265".to_owned();
+            source.report().state = RecordingState::NotRecordable { reason };
+            return;
+        }
+        let id = source.source;
+        let mut track = match self.tracks.remove(&id) {
+            Some(track) if Arc::ptr_eq(&track.shared, source) => track,
+            former => {
+                if let Some(mut former) = former {
+                    self.end_track(&mut former, now);
+                }
+                Track::new(source.clone(), self.file_length)
+            }
+        };
+        if track.file.is_none() && now < track.retry_at {
+            source.dropped(u64::from(unit.is_key));
+        } else {
+            let steps = track.cutter.push(unit, after_gap, now);
+            self.perform(&mut track, steps, now);
+        }
+        self.tracks.insert(id, track);
+    }
+
+    /// Closes the file of a source that was removed.
+    pub(super) fn remove(&mut self, source: &Arc<SourceShared>, now: Duration) {
+        let is_same = |track: &Track<D::File>| Arc::ptr_eq(&track.shared, source);
+        if self.tracks.get(&source.source).is_some_and(is_same)
+            && let Some(mut track) = self.tracks.remove(&source.source)
+        {
+            self.end_track(&mut track, now);
+        }
+    }
+
+    /// Does what is due at `now`: cuts the files of silent sources, and syncs.
+    pub(super) fn tick(&mut self, now: Duration) {
+        let mut tracks = std::mem::take(&mut self.tracks);
+        for track in tracks.values_mut() {
+            let steps = track.cutter.tick(now);
+            self.perform(track, steps, now);
+        }
+        self.tracks = tracks;
+        if now >= self.sync_due {
+            self.sync(now);
+            self.sync_due = now + self.durable_every;
+        }
+    }
+
+    /// Closes all files durably.
+    pub(super) fn finish(&mut self, now: Duration) {
+        let mut tracks = std::mem::take(&mut self.tracks);
+        for track in tracks.values_mut() {
+            self.end_track(track, now);
+        }
+        self.sync(now);
+    }
+
+    fn end_track(&mut self, track: &mut Track<D::File>, now: Duration) {
+        let steps = track.cutter.finish();
+        self.perform(track, steps, now);
+    }
+
+    fn perform(&mut self, track: &mut Track<D::File>, steps: Vec<Step>, now: Duration) {
+        for step in steps {
+            match step {
+                Step::Fragment(cut) => {
+                    if !self.write(track, &cut, now) {
+                        break;
+                    }
+                }
+                Step::EndFile => self.end_file(track, now),
+            }
+        }
+        let mut report = track.shared.report();
+        report.dropped_groups += track.cutter.take_lost_groups();
+        if track.cutter.waits_for_key() && report.state == RecordingState::Recording {
+            report.state = RecordingState::Waiting;
+        }
+    }
+
+    /// Writes a fragment. False if it failed; the cutter waits for a key frame then.
+    fn write(&mut self, track: &mut Track<D::File>, cut: &Cut, now: Duration) -> bool {
+        match self.try_write(track, cut) {
+            Ok(bytes) => {
+                let mut report = track.shared.report();
+                report.bytes += bytes;
+                report.fragments += 1;
+                if !matches!(report.state, RecordingState::Failing { .. }) {
+                    report.state = RecordingState::Recording;
+                }
+                true
+            }
+            Err(AppendError::Units(reason)) => {
+                let source = track.shared.source.0;
+                tracing::warn!(source, reason, "a group of pictures can't be recorded");
+                let lost = track.cutter.abandon();
+                track.shared.dropped(1 + lost);
+                self.end_file(track, now);
+                false
+            }
+            Err(AppendError::Disk(fault)) => {
+                track.shared.dropped(1);
+                if let Some(file) = track.file.take() {
+                    self.salvage(&track.shared, file);
+                }
+                track.fail(&fault, now);
+                false
+            }
+        }
+    }
+
+    fn try_write(&self, track: &mut Track<D::File>, cut: &Cut) -> Result<u64, AppendError> {
+        if cut.begins_file || track.file.is_none() {
+            let first = cut.units.first();
+            let first = first.ok_or_else(|| AppendError::Units("it is empty".to_owned()))?;
+            let base_pts_ns = cut.units.iter().map(|unit| unit.pts_ns).min();
+            let created = TrackFile::create(
+                &self.disk,
+                &self.dir,
+                track.shared.source,
+                first,
+                base_pts_ns.unwrap_or(first.pts_ns),
+            );
+            let created = created.map_err(AppendError::Disk)?;
+            track.shared.report().files += 1;
+            track.file = Some(created);
+        }
+        match &mut track.file {
+            Some(file) => file.append(&self.disk, cut),
+            None => Err(AppendError::Units("it has no file".to_owned())),
+        }
+    }
+
+    /// Writes the tail of the open file. It is closed at the next sync.
+    fn end_file(&mut self, track: &mut Track<D::File>, now: Duration) {
+        let Some(mut file) = track.file.take() else {
+            return;
+        };
+        if file.is_empty() {
+            return file.remove(&self.disk, &self.dir);
+        }
+        match file.close(&self.disk) {
+            Ok(()) => self.closing.push((track.shared.clone(), file)),
+            Err(fault) => {
+                self.salvage(&track.shared, file);
+                track.fail(&fault, now);
+            }
+        }
+    }
+
+    /// After a failed write: closes what was written before, if the disk permits it. On a full disk it does, because the reserved
+    /// space is given back first.
+    fn salvage(&mut self, shared: &Arc<SourceShared>, mut file: TrackFile<D::File>) {
+        if file.is_empty() {
+            file.remove(&self.disk, &self.dir);
+        } else if file.undo(&self.disk).is_ok() && file.close(&self.disk).is_ok() {
+            self.closing.push((shared.clone(), file));
+        }
+    }
+}
+
+impl<F> Track<F> {
+    fn new(shared: Arc<SourceShared>, file_length: Duration) -> Self {
+        Self {
+            cutter: Cutter::new(shared.source, file_length),
+            shared,
+            file: None,
+            backoff: Backoff::new(RETRY_FIRST, RETRY_LONGEST),
+            retry_at: Duration::ZERO,
+        }
+    }
+
+    /// Waits before the next file.
+    pub(super) fn fail(&mut self, fault: &DiskFault, now: Duration) {
+        let lost = self.cutter.abandon();
+        let wait = self.backoff.next_wait();
+        self.retry_at = now + wait;
+        let (source, attempt) = (self.shared.source.0, self.backoff.attempt());
+        let wait_ms = wait.as_millis() as u64;
+        tracing::warn!(source, %fault, attempt, wait_ms, "a recording failed; the next key frame after the wait begins a new file");
+        let mut report = self.shared.report();
+        report.dropped_groups += lost;
+        report.fail(fault, now);
+    }
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
