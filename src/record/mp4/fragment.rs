@@ -1,0 +1,285 @@
+//! Fragments: some frames with their times, appended at once.
+
+use std::io::BufRead;
+use std::time::Duration;
+
+use mp4_atom::{
+    Atom, Mfhd, Moof, Prft, ReferenceTime, Tfdt, Tfhd, Traf, Trun, TrunEntry, TrunSamples,
+};
+
+use super::boxes::{write, write_box};
+use super::seal::{BlockKind, Seal, seal};
+use super::source::{BoxHeader, Source};
+use super::times::{FrameTimes, LATEST_TICK, nanoseconds, ntp, tick};
+use super::{FragmentError, FrameAt, LARGEST_BYTES, ReadError, TRACK};
+use crate::base::CaptureClock;
+use crate::media::CodedUnit;
+
+/// The flags of a frame that needs no other one, and of one that does. By ISO/IEC 14496-12, 8.8.3.1.
+const KEY: u32 = 0x0200_0000;
+const NO_KEY: u32 = 0x0101_0000;
+/// The bit of the flags that tells them apart: `sample_is_non_sync_sample`.
+const NON_SYNC: u32 = 0x0001_0000;
+/// Length of `prft`, which stands before `moof`: of its version 0, which is enough up to the latest time of a file.
+pub(super) const PRFT_BYTES: u64 = 28;
+/// Length of a frame in the seal: capture time and NTP time in nanoseconds since the Unix epoch, and a byte of flags.
+const SEALED_FRAME_BYTES: usize = 17;
+/// The flags there: the clock of the capture time is that of the processor; there is an NTP time.
+const BY_ARRIVAL: u8 = 1;
+const HAS_NTP: u8 = 2;
+
+/// One fragment: `prft`, `moof`, `mdat` and its seal.
+///
+/// The units are in decoding order and of one session. `sequence` counts from 1. `base_pts_ns` is the smallest pts of the file's
+/// first fragment; earlier frames are presented at it. `next_pts_ns` is the pts of the unit that follows; without it the last
+/// frame lasts as long as the one before. No pts of this fragment may be larger than one of the next.
+///
+/// # Errors
+/// If there is no unit, or too many bytes, or a time is hours after the base.
+pub(in crate::record) fn fragment(
+    id: u64,
+    sequence: u32,
+    base_pts_ns: u64,
+    units: &[CodedUnit],
+    next_pts_ns: Option<u64>,
+) -> Result<Vec<u8>, FragmentError> {
+    let first = units.first().ok_or(FragmentError::Empty)?;
+    let presentation: Vec<u64> = units
+        .iter()
+        .map(|unit| tick(unit.pts_ns, base_pts_ns))
+        .collect();
+    let times = FrameTimes::new(
+        &presentation,
+        next_pts_ns.map(|next| tick(next, base_pts_ns)),
+    )?;
+    let media_bytes: u64 = units.iter().map(|unit| unit.data.len() as u64).sum();
+    if media_bytes > LARGEST_BYTES {
+        return Err(FragmentError::TooLarge { bytes: media_bytes });
+    }
+    let reference = Prft {
+        reference_track_id: TRACK,
+        ntp_timestamp: ntp(first.captured_unix),
+        media_time: presentation[0],
+        utc_time_semantics: ReferenceTime::Input,
+    };
+    let mut out = Vec::with_capacity(media_bytes as usize + 256 + 36 * units.len());
+    write(&mut out, &reference);
+    write_moof(&mut out, sequence, &times, units);
+    write_box(&mut out, b"mdat", |out| {
+        for unit in units {
+            out.extend_from_slice(&unit.data);
+        }
+    });
+    seal(&mut out, BlockKind::Fragment, id, sequence, |out| {
+        for unit in units {
+            SealedTimes::of(unit).write(out);
+        }
+    });
+    let bytes = out.len() as u64;
+    if bytes > LARGEST_BYTES {
+        return Err(FragmentError::TooLarge { bytes });
+    }
+    Ok(out)
+}
+
+fn write_moof(out: &mut Vec<u8>, sequence: u32, times: &FrameTimes, units: &[CodedUnit]) {
+    // Without reordering the offsets are left out.
+    let reordered = times.offsets.iter().any(|&offset| offset != 0);
+    let entries = units
+        .iter()
+        .zip(times.durations.iter().zip(&times.offsets))
+        .map(|(unit, (&duration, &offset))| TrunEntry {
+            duration: Some(duration),
+            size: Some(unit.data.len() as u32),
+            flags: Some(if unit.is_key { KEY } else { NO_KEY }),
+            cts: reordered.then_some(offset),
+        });
+    let run = Trun {
+        data_offset: Some(0),
+        samples: TrunSamples::Explicit(entries.collect()),
+    };
+    let track = Traf {
+        tfhd: Tfhd {
+            track_id: TRACK,
+            default_base_is_moof: true,
+            ..Tfhd::default()
+        },
+        tfdt: Some(Tfdt {
+            base_media_decode_time: times.decode[0],
+        }),
+        trun: vec![run],
+        ..Traf::default()
+    };
+    let mut moof = Moof {
+        mfhd: Mfhd {
+            sequence_number: sequence,
+        },
+        traf: vec![track],
+    };
+    let start = out.len();
+    write(out, &moof);
+    // The data begins after the header of `mdat`. Its offset is known only now.
+    let data_offset = (out.len() - start + 8) as i32;
+    out.truncate(start);
+    moof.traf[0].trun[0].data_offset = Some(data_offset);
+    write(out, &moof);
+}
+
+/// The frames of one fragment, from its bytes, in decoding order. The seal is checked.
+///
+/// # Errors
+/// If it is not sound.
+pub(in crate::record) fn frames(fragment: &[u8]) -> Result<Vec<FrameAt>, ReadError> {
+    let mut source = Source::new(fragment, 0);
+    let first = source.required(b"prft")?;
+    let frames = fragment_block(&mut source, &first, None)?.frames;
+    if source.at < fragment.len() as u64 {
+        return Err(ReadError::damaged(source.at, "bytes follow the fragment"));
+    }
+    Ok(frames)
+}
+
+/// A fragment as it is read.
+pub(super) struct Fragment {
+    /// At least one, in decoding order.
+    pub(super) frames: Vec<FrameAt>,
+    /// The sum of their durations in ticks.
+    pub(super) ticks: u64,
+}
+
+/// Reads a fragment after the header of its first box, and checks its seal, with its id and sequence if they are known.
+pub(super) fn fragment_block<R: BufRead>(
+    source: &mut Source<R>,
+    first: &BoxHeader,
+    expected: Option<(u64, u32)>,
+) -> Result<Fragment, ReadError> {
+    let block_at = source.block_at;
+    first.expect(b"prft")?;
+    source.skip(first)?;
+    let moof = source.required(b"moof")?;
+    let moof_body = source.keep(&moof)?;
+    let media = source.required(b"mdat")?;
+    source.skip(&media)?;
+    let seal = source.required(b"uuid")?;
+    let seal = source.seal(&seal, BlockKind::Fragment, expected)?;
+    let data_offset = media.body_at() - moof.at;
+    parse(&moof_body, data_offset, media.body_bytes, &seal)
+        .map(|mut fragment| {
+            for frame in &mut fragment.frames {
+                frame.offset += media.body_at() - block_at;
+            }
+            fragment
+        })
+        .map_err(|reason| ReadError::damaged(moof.at, reason))
+}
+
+/// The frames of a sealed `moof`. Their offsets are those in `mdat`.
+fn parse(
+    moof_body: &[u8],
+    data_offset: u64,
+    media_bytes: u64,
+    seal: &Seal,
+) -> Result<Fragment, String> {
+    let moof = Moof::decode_body(&mut &*moof_body).map_err(|error| format!("`moof`: {error}"))?;
+    let [track] = moof.traf.as_slice() else {
+        return Err("`moof` has not one track".to_owned());
+    };
+    let [run] = track.trun.as_slice() else {
+        return Err("`moof` has not one run of frames".to_owned());
+    };
+    let TrunSamples::Explicit(entries) = &run.samples else {
+        return Err("`trun` has no sizes".to_owned());
+    };
+    if run.data_offset.map(u64::try_from) != Some(Ok(data_offset)) {
+        return Err("`trun` has another offset than that of `mdat`".to_owned());
+    }
+    if entries.is_empty() || entries.len() * SEALED_FRAME_BYTES != seal.content.len() {
+        return Err("`trun` and the seal have different numbers of frames".to_owned());
+    }
+    let first_tick = track.tfdt.as_ref().map(|time| time.base_media_decode_time);
+    let first_tick = first_tick.ok_or("`moof` has no decode time")?;
+    let (mut ticks, mut offset) = (0, 0);
+    let mut frames = Vec::with_capacity(entries.len());
+    for (entry, sealed) in entries
+        .iter()
+        .zip(seal.content.chunks_exact(SEALED_FRAME_BYTES))
+    {
+        let (Some(duration), Some(bytes), Some(flags)) = (entry.duration, entry.size, entry.flags)
+        else {
+            return Err("`trun` has frames without duration, size or flags".to_owned());
+        };
+        let decode_tick = first_tick
+            .checked_add(ticks)
+            .filter(|&tick| tick <= LATEST_TICK)
+            .ok_or("`trun` has times that are too late")?;
+        let times = SealedTimes::parse(sealed).ok_or("the seal has unknown flags of a frame")?;
+        frames.push(FrameAt {
+            offset,
+            bytes,
+            decode_tick,
+            presentation_tick: decode_tick as i64 + entry.cts.unwrap_or(0),
+            is_key: flags & NON_SYNC == 0,
+            captured_unix: times.captured_unix,
+            clock: times.clock,
+            ntp_ns: times.ntp_ns,
+        });
+        ticks += u64::from(duration);
+        offset += u64::from(bytes);
+    }
+    if offset != media_bytes {
+        return Err(format!(
+            "`trun` is for {offset} bytes, `mdat` has {media_bytes}"
+        ));
+    }
+    Ok(Fragment { frames, ticks })
+}
+
+/// The times of a frame in the seal.
+struct SealedTimes {
+    captured_unix: Duration,
+    clock: CaptureClock,
+    ntp_ns: Option<u64>,
+}
+
+impl SealedTimes {
+    fn of(unit: &CodedUnit) -> Self {
+        Self {
+            captured_unix: unit.captured_unix,
+            clock: unit.clock,
+            ntp_ns: unit.ntp_ns,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let ntp_flag = if self.ntp_ns.is_some() { HAS_NTP } else { 0 };
+        let clock_flag = match self.clock {
+            CaptureClock::Ntp => 0,
+            CaptureClock::Arrival => BY_ARRIVAL,
+        };
+        out.extend(nanoseconds(self.captured_unix).to_be_bytes());
+        out.extend(self.ntp_ns.unwrap_or(0).to_be_bytes());
+        out.push(clock_flag | ntp_flag);
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (captured, rest) = bytes.split_first_chunk()?;
+        let (ntp, rest) = rest.split_first_chunk()?;
+        let &[flags] = rest else { return None };
+        if flags & !(BY_ARRIVAL | HAS_NTP) != 0 {
+            return None;
+        }
+        Some(Self {
+            captured_unix: Duration::from_nanos(u64::from_be_bytes(*captured)),
+            clock: if flags & BY_ARRIVAL == 0 {
+                CaptureClock::Ntp
+            } else {
+                CaptureClock::Arrival
+            },
+            ntp_ns: (flags & HAS_NTP != 0).then_some(u64::from_be_bytes(*ntp)),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "fragment_tests.rs"]
+mod tests;

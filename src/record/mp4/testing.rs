@@ -1,0 +1,119 @@
+//! Small files for the tests of the format.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{FileHead, FragmentPlace, fragment, head, read, tail};
+use crate::base::{CaptureClock, Size, SourceId};
+use crate::media::{Codec, CodedFormat, CodedUnit};
+
+/// The id of [`file`].
+pub(super) const ID: u64 = 0x0123_4567_89ab_cdef;
+/// The pts of the first frame of [`file`].
+pub(super) const BASE_NS: u64 = 7_000_000_123;
+/// The capture time of the first frame of [`file`].
+const STARTED_UNIX: Duration = Duration::from_nanos(1_790_000_000_123_456_789);
+
+/// The head of [`file`]. The record is no real one.
+pub(super) fn file_head(id: u64) -> FileHead {
+    FileHead {
+        id,
+        source: SourceId(5),
+        started_unix: STARTED_UNIX,
+        format: CodedFormat {
+            codec: Codec::H264,
+            record: Bytes::from_static(b"\x01\x4d\x00\x28record"),
+            size: Size::new(1920, 1080),
+        },
+    }
+}
+
+/// A unit with this pts in ms after [`BASE_NS`].
+pub(super) fn unit(pts_ms: u64, is_key: bool) -> CodedUnit {
+    let since_base = Duration::from_millis(pts_ms);
+    CodedUnit {
+        format: Arc::new(file_head(ID).format),
+        data: Bytes::from(format!("\0\0\0\x07unit{pts_ms:03}")),
+        is_key,
+        session: 1,
+        pts_ns: BASE_NS + since_base.as_nanos() as u64,
+        arrival: since_base,
+        captured_unix: STARTED_UNIX + since_base,
+        clock: if is_key {
+            CaptureClock::Ntp
+        } else {
+            CaptureClock::Arrival
+        },
+        ntp_ns: is_key.then_some(1_700_000_000_000_000_000 + pts_ms),
+    }
+}
+
+/// The units of three fragments, the second with B-frames and the third without a key frame, and the pts after each.
+pub(super) fn units() -> [(Vec<CodedUnit>, u64); 3] {
+    let after = |pts_ms: u64| unit(pts_ms, true).pts_ns;
+    [
+        (vec![unit(0, true), unit(40, false)], after(80)),
+        (
+            vec![
+                unit(80, true),
+                unit(200, false),
+                unit(120, false),
+                unit(160, false),
+            ],
+            after(240),
+        ),
+        (vec![unit(240, false)], after(280)),
+    ]
+}
+
+/// The blocks of a closed file: head, fragments, tail.
+pub(super) fn blocks(id: u64) -> Vec<Vec<u8>> {
+    let mut blocks = vec![head(&file_head(id))];
+    for (index, (units, next)) in units().iter().enumerate() {
+        let sequence = index as u32 + 1;
+        let block = fragment(id, sequence, BASE_NS, units, Some(*next)).expect("a fragment");
+        blocks.push(block);
+    }
+    let places = places(&blocks.concat());
+    blocks.push(tail(id, places.len() as u32 + 1, &places));
+    blocks
+}
+
+/// The fragments of a file.
+pub(super) fn places(file: &[u8]) -> Vec<FragmentPlace> {
+    read(&mut &*file).expect("a head").fragments
+}
+
+/// A closed file.
+pub(super) fn file() -> Vec<u8> {
+    blocks(ID).concat()
+}
+
+/// Changes some bytes at random: flips, deletions, insertions, runs of zeros and copies from elsewhere.
+pub(super) fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
+    for _ in 0..random.usize(1..4) {
+        if bytes.is_empty() {
+            return;
+        }
+        let at = random.usize(..bytes.len());
+        let end = (at + random.usize(1..40)).min(bytes.len());
+        match random.u8(..6) {
+            0 => bytes[at] ^= 1 << random.u8(..8),
+            1 => {
+                bytes[at] = *random
+                    .choice(&[0, 1, 7, 8, 0x7f, 0x80, 0xff])
+                    .expect("not empty")
+            }
+            2 => drop(bytes.drain(at..end)),
+            3 => bytes[at..end].fill(0),
+            4 => bytes.truncate(at),
+            _ => {
+                let copy = bytes[at..end].to_vec();
+                let to = random.usize(..bytes.len());
+                bytes.splice(to..to, copy);
+            }
+        }
+    }
+}
