@@ -7,7 +7,7 @@ use mp4_atom::{
     Atom, Mfhd, Moof, Prft, ReferenceTime, Tfdt, Tfhd, Traf, Trun, TrunEntry, TrunSamples,
 };
 
-use super::boxes::{write, write_box};
+use super::boxes::{find, write, write_box};
 use super::seal::{BlockKind, Seal, seal};
 use super::source::{BoxHeader, Source};
 use super::times::{FrameTimes, LATEST_TICK, nanoseconds, ntp, tick};
@@ -31,8 +31,9 @@ const HAS_NTP: u8 = 2;
 /// One fragment: `prft`, `moof`, `mdat` and its seal.
 ///
 /// The units are in decoding order and of one session. `sequence` counts from 1. `base_pts_ns` is the smallest pts of the file's
-/// first fragment; earlier frames are presented at it. `next_pts_ns` is the pts of the unit that follows; without it the last
-/// frame lasts as long as the one before. No pts of this fragment may be larger than one of the next.
+/// first fragment; earlier frames are presented at it. `next_pts_ns` is the pts of the unit that follows; without it, and where
+/// B-frames leave it open, the last frame lasts as long as the one before. No pts of this fragment may be larger than one of the
+/// next.
 ///
 /// # Errors
 /// If there is no unit, or too many bytes, or a time is hours after the base.
@@ -180,13 +181,14 @@ fn parse(
     media_bytes: u64,
     seal: &Seal,
 ) -> Result<Fragment, String> {
-    let moof = Moof::decode_body(&mut &*moof_body).map_err(|error| format!("`moof`: {error}"))?;
-    let [track] = moof.traf.as_slice() else {
-        return Err("`moof` has not one track".to_owned());
-    };
-    let [run] = track.trun.as_slice() else {
-        return Err("`moof` has not one run of frames".to_owned());
-    };
+    // Box by box: `mp4_atom` decodes unknown boxes as well, as deep as they are nested.
+    let track = find(moof_body, b"traf").ok_or("`moof` has no track")?;
+    let decode_time = find(track, b"tfdt").ok_or("`moof` has no decode time")?;
+    let run = find(track, b"trun").ok_or("`moof` has no frames")?;
+    let first_tick = Tfdt::decode_body(&mut &*decode_time)
+        .map_err(|error| format!("`tfdt`: {error}"))?
+        .base_media_decode_time;
+    let run = Trun::decode_body(&mut &*run).map_err(|error| format!("`trun`: {error}"))?;
     let TrunSamples::Explicit(entries) = &run.samples else {
         return Err("`trun` has no sizes".to_owned());
     };
@@ -196,8 +198,6 @@ fn parse(
     if entries.is_empty() || entries.len() * SEALED_FRAME_BYTES != seal.content.len() {
         return Err("`trun` and the seal have different numbers of frames".to_owned());
     }
-    let first_tick = track.tfdt.as_ref().map(|time| time.base_media_decode_time);
-    let first_tick = first_tick.ok_or("`moof` has no decode time")?;
     let (mut ticks, mut offset) = (0, 0);
     let mut frames = Vec::with_capacity(entries.len());
     for (entry, sealed) in entries

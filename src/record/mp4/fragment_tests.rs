@@ -58,7 +58,7 @@ fn bad_times_of_a_camera_are_still_a_fragment() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn fragments_that_do_not_fit_are_refused() {
     assert_eq!(fragment(ID, 1, 0, &[], None), Err(FragmentError::Empty));
     let mut late = unit(0, true);
     late.pts_ns = u64::MAX;
@@ -83,6 +83,24 @@ fn bytes_after_a_fragment_are_damage() {
     assert_eq!(
         error.to_string(),
         format!("the recording is damaged at byte {length}: bytes follow the fragment")
+    );
+}
+
+#[test]
+fn boxes_nested_without_end_do_not_overflow_the_stack() {
+    let mut bytes = vec![0; PRFT_BYTES as usize];
+    bytes[..8].copy_from_slice(b"\0\0\0\x1cprft");
+    let levels: u32 = 200_000;
+    for level in (1..=levels).rev() {
+        bytes.extend((level * 8).to_be_bytes());
+        bytes.extend(b"moof");
+    }
+    bytes.extend(b"\0\0\0\x08mdat");
+    seal(&mut bytes, BlockKind::Fragment, ID, 1, |_| ());
+    let error = frames(&bytes).expect_err("no frames");
+    assert_eq!(
+        error.to_string(),
+        "the recording is damaged at byte 28: `moof` has no track"
     );
 }
 

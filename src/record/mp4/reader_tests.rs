@@ -196,3 +196,11 @@ fn a_disk_that_fails_is_no_damage() {
     let mut input = file[..file.len() - 10].chain(Failing);
     assert!(matches!(read(&mut input), Err(ReadError::Io(_))));
 }
+
+#[test]
+fn files_of_version_1_stay_readable() {
+    // Written by the first release of the format.
+    let golden = include_bytes!("golden_1.mp4");
+    assert_eq!(reading(golden), reading(&file()));
+    assert_eq!(golden.as_slice(), file());
+}

@@ -116,24 +116,28 @@ impl<R: BufRead> Source<R> {
     /// If it is cut off, has no possible size, or the system can't read it.
     pub(super) fn next_box(&mut self) -> Result<Option<BoxHeader>, ReadError> {
         let at = self.at;
-        let mut header = Vec::with_capacity(HEADER_BYTES as usize);
-        let read = self.pass(HEADER_BYTES, |piece| header.extend_from_slice(piece))?;
-        let (Some(size), Some(kind)) = (header.first_chunk::<4>(), header.last_chunk::<4>()) else {
-            let cut = || ReadError::damaged(at, "the file ends within the header of a box");
-            return if read == 0 { Ok(None) } else { Err(cut()) };
-        };
-        if read < HEADER_BYTES {
+        let mut header = [0; HEADER_BYTES as usize];
+        let mut filled = 0;
+        self.pass(HEADER_BYTES, |piece| {
+            header[filled..][..piece.len()].copy_from_slice(piece);
+            filled += piece.len();
+        })?;
+        if filled == 0 {
+            return Ok(None);
+        }
+        if filled < header.len() {
             let reason = "the file ends within the header of a box";
             return Err(ReadError::damaged(at, reason));
         }
-        let size = u64::from(u32::from_be_bytes(*size));
+        let [s0, s1, s2, s3, kind @ ..] = header;
+        let size = u64::from(u32::from_be_bytes([s0, s1, s2, s3]));
         match size.checked_sub(HEADER_BYTES) {
             Some(body_bytes) if size <= LARGEST_BYTES => Ok(Some(BoxHeader {
                 at,
-                kind: *kind,
+                kind,
                 body_bytes,
             })),
-            _ if header.iter().all(|&byte| byte == 0) => {
+            _ if header == [0; HEADER_BYTES as usize] => {
                 Err(ReadError::damaged(at, "zeros in the place of a box"))
             }
             _ => {

@@ -62,7 +62,17 @@ impl FrameTimes {
             .windows(2)
             .map(|pair| between(pair[0], pair[1]))
             .collect();
+        let reordered = !presentation.is_sorted();
         durations.push(match (next, durations.last()) {
+            // Frames that are presented before the next one may still come after it: an open group of pictures.
+            (Some(next), Some(&previous)) if reordered => {
+                let whole = between(last, next);
+                if whole > previous.saturating_add(previous / 2) {
+                    previous
+                } else {
+                    whole
+                }
+            }
             (Some(next), _) => between(last, next),
             (None, Some(&previous)) => previous,
             (None, None) => ASSUMED_TICKS,

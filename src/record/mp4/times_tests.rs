@@ -48,6 +48,19 @@ fn frames_in_coding_order_keep_their_presentation_times() {
 }
 
 #[test]
+fn frames_before_the_next_key_frame_have_room() {
+    // The next fragment begins with I7 and goes on with B5 B6.
+    let open = times(&[10, 40, 20, 30], Some(71));
+    assert_eq!(open.durations, [10, 10, 10, 10]);
+    // Rounding is no reason.
+    let closed = times(&[10, 40, 20, 30], Some(51));
+    assert_eq!(closed.durations, [10, 10, 10, 11]);
+    // Without reordering nothing can come before.
+    let gap = times(&[10, 20, 30, 40], Some(71));
+    assert_eq!(gap.durations, [10, 10, 10, 31]);
+}
+
+#[test]
 fn equal_times_are_a_tick_apart() {
     let equal = times(&[50, 50, 50], None);
     assert_eq!(equal.decode, [50, 51, 52]);
