@@ -24,6 +24,10 @@ mod track_file;
 mod writer;
 
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
+mod model_crash;
+#[cfg(test)]
 mod model_disk;
 #[cfg(test)]
 mod power_cut_tests;

@@ -8,16 +8,15 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::model_disk::{Durable, ModelDisk, durable_by_model};
+use super::model_crash::{Durable, durable_by_model};
+use super::model_disk::ModelDisk;
 use super::mp4::{self, FileEnding};
 use super::recorder::prepare_marks;
 use super::recovery::recover;
 use super::report::SourceShared;
-use super::testing::{Camera, format};
+use super::testing::{Camera, DIR, format};
 use super::writer::Writer;
 use crate::base::SourceId;
-
-const DIR: &str = "/rec";
 
 /// A recording on a model of a disk.
 struct Recording {
@@ -74,7 +73,7 @@ impl Recording {
     fn step(&mut self) {
         let index = self.random.usize(0..self.cameras.len());
         let (camera, shared) = &mut self.cameras[index];
-        match self.random.u8(0..24) {
+        match self.random.u8(0..28) {
             0 => {
                 camera.session += 1;
                 camera.at += Duration::from_secs(1);
@@ -85,12 +84,20 @@ impl Recording {
             4 => self.now += Duration::from_secs(3),
             5 => self.writer.remove(shared, self.now),
             6 => {
+                self.disk.heal();
                 // Killed: nothing is lost that the system has, and nothing was synced.
                 self.writer = start(&self.disk, &mut self.random);
                 for (number, (_, shared)) in (0..).zip(&mut self.cameras) {
                     *shared = Arc::new(SourceShared::new(SourceId(number)));
                 }
                 return;
+            }
+            7 => {
+                let (mut number, at) = (0, self.random.u32(1..12));
+                self.disk.refuse(move |_, _| {
+                    number += 1;
+                    (number == at).then(|| std::io::Error::from_raw_os_error(5))
+                });
             }
             _ => {}
         }

@@ -185,3 +185,7 @@ impl RecoveryOutcome {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "recovery_tests.rs"]
+mod tests;

@@ -1,13 +1,24 @@
 //! Units for the tests of the room.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::base::{CaptureClock, Size};
+use super::model_disk::ModelDisk;
+use super::mp4::{self, FileEnding};
+use super::recorder::prepare_marks;
+use super::report::{SourceReport, SourceShared};
+use super::writer::Writer;
+use crate::base::{CaptureClock, Size, SourceId};
 use crate::media::{Codec, CodedFormat, CodedUnit};
 
+/// The folder of recordings.
+pub(super) const DIR: &str = "/rec";
+/// The first file of [`Rig`].
+pub(super) const FIRST: &str = "/rec/7/2026-11-28/08/20261128T083000.323Z.mp4";
 /// 2026-11-28T08:30:00.123Z.
 pub(super) const STARTED_UNIX: Duration = Duration::from_millis(1_795_854_600_123);
 
@@ -94,5 +105,80 @@ impl Camera {
             clock: CaptureClock::Arrival,
             ntp_ns: None,
         }
+    }
+}
+
+/// A writer, a camera and their disk.
+pub(super) struct Rig {
+    pub disk: ModelDisk,
+    pub writer: Writer<ModelDisk>,
+    pub camera: Camera,
+    pub shared: Arc<SourceShared>,
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        Self::on(ModelDisk::new(Path::new(DIR)))
+    }
+
+    pub(super) fn on(disk: ModelDisk) -> Self {
+        let dir = Path::new(DIR);
+        prepare_marks(&disk, dir).expect("the model takes all");
+        let (durable_every, file_length) = (Duration::from_secs(5), Duration::from_secs(60));
+        Self {
+            writer: Writer::new(disk.clone(), dir.to_owned(), durable_every, file_length),
+            disk,
+            camera: Camera::new(),
+            shared: Arc::new(SourceShared::new(SourceId(7))),
+        }
+    }
+
+    pub(super) fn give(&mut self, units: impl IntoIterator<Item = CodedUnit>) {
+        for unit in units {
+            let now = unit.arrival;
+            self.writer.unit(&self.shared, unit, false, now);
+            self.writer.tick(now);
+        }
+    }
+
+    /// Groups of a second.
+    pub(super) fn seconds(&mut self, seconds: usize) {
+        for _ in 0..seconds {
+            let group = self.camera.group(5);
+            self.give(group);
+        }
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.writer.finish(self.camera.at);
+    }
+
+    pub(super) fn report(&self) -> SourceReport {
+        self.shared.report().clone()
+    }
+
+    /// The recordings, which all must be closed: name, number of frames.
+    pub(super) fn closed(&self) -> Vec<(String, u32)> {
+        let files = self.disk.files();
+        let recordings = files.iter().filter(|(path, _)| path.extension().is_some());
+        let shown = recordings.map(|(path, content)| {
+            let reading = mp4::read(&mut content.as_slice()).expect("a recording");
+            assert_eq!(reading.ending, FileEnding::Closed, "{}", path.display());
+            let name = path
+                .strip_prefix(DIR)
+                .expect("inside")
+                .display()
+                .to_string();
+            (
+                name,
+                reading.fragments.iter().map(|place| place.frames).sum(),
+            )
+        });
+        shown.collect()
+    }
+
+    pub(super) fn fails_from(&self, action: &'static str, errno: i32) {
+        self.disk
+            .refuse(move |asked, _| (asked == action).then(|| io::Error::from_raw_os_error(errno)));
     }
 }

@@ -172,9 +172,10 @@ impl<F> TrackFile<F> {
 
     /// Removes the file and its mark, as far as the disk permits. Only for files with nothing in them.
     pub(super) fn remove<D: RecordingDisk<File = F>>(self, disk: &D, dir: &Path) {
-        // What stays is found and removed by recovery.
+        let [_, _, hour] = self.folders(dir);
+        // The mark goes last, and durably so. What stays is found and removed by recovery.
         let removed = disk.remove(&self.path);
-        if removed.is_ok() {
+        if removed.is_ok() && disk.sync_folder(&hour).is_ok() {
             self.remove_mark(disk, dir);
         }
     }
@@ -189,17 +190,14 @@ impl<F> TrackFile<F> {
         self.place.folders(dir)
     }
 
-    /// Its source.
-    pub(super) fn source(&self) -> SourceId {
-        self.place.source()
-    }
-
     /// The file.
+    #[cfg(test)]
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Its size in bytes.
+    #[cfg(test)]
     pub(super) fn written(&self) -> u64 {
         self.written
     }
