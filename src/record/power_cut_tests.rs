@@ -147,8 +147,12 @@ impl Recording {
     }
 }
 
-/// What is wrong with a disk after recovery.
-fn fault(disk: &ModelDisk, durable: &BTreeMap<PathBuf, Arc<[u8]>>) -> Option<String> {
+/// What is wrong with a disk after recovery. `written` is what the files had without a loss of power.
+fn fault(
+    disk: &ModelDisk,
+    durable: &BTreeMap<PathBuf, Arc<[u8]>>,
+    written: &BTreeMap<PathBuf, Vec<u8>>,
+) -> Option<String> {
     let files = disk.files();
     for (path, content) in durable {
         let Some(found) = files.get(path) else {
@@ -166,10 +170,21 @@ fn fault(disk: &ModelDisk, durable: &BTreeMap<PathBuf, Arc<[u8]>>) -> Option<Str
         if path.parent() == Some(&Path::new(DIR).join(".nvr-open")) {
             return Some(format!("{} is still there", path.display()));
         }
-        match mp4::read(&mut content.as_slice()) {
-            Ok(reading)
-                if reading.ending == FileEnding::Closed && !reading.fragments.is_empty() => {}
-            other => return Some(format!("{} is not closed: {other:?}", path.display())),
+        let reading = mp4::read(&mut content.as_slice());
+        let last = reading.as_ref().ok().and_then(|reading| {
+            let is_closed = reading.ending == FileEnding::Closed;
+            reading.fragments.last().filter(|_| is_closed)
+        });
+        let Some(last) = last else {
+            return Some(format!("{} is not closed: {reading:?}", path.display()));
+        };
+        // Not by the checksums: nothing but what was written.
+        let kept = &content[..(last.offset + last.bytes) as usize];
+        if !written
+            .get(path)
+            .is_some_and(|written| written.starts_with(kept))
+        {
+            return Some(format!("{} has what nobody wrote", path.display()));
         }
     }
     None
@@ -179,7 +194,7 @@ fn fault(disk: &ModelDisk, durable: &BTreeMap<PathBuf, Arc<[u8]>>) -> Option<Str
 fn lose_power_everywhere(seed: u64) -> Result<usize, String> {
     let recording = Recording::new(seed);
     let mut random = Rng::with_seed(!seed);
-    let mut losses = 0;
+    let (mut losses, written) = (0, recording.disk.files());
     for after in 0..=recording.disk.operations() {
         let durable = recording.durable_after(after);
         let disk = recording.disk.lose_power(after, &mut random);
@@ -194,14 +209,14 @@ fn lose_power_everywhere(seed: u64) -> Result<usize, String> {
         };
         start(&disk, &mut random);
         losses += 1;
-        if let Some(fault) = fault(&disk, &durable) {
+        if let Some(fault) = fault(&disk, &durable, &written) {
             return Err(said(fault));
         }
         if random.u8(0..4) == 0 {
             let again = disk.lose_power(random.usize(0..=disk.operations()), &mut random);
             start(&again, &mut random);
             losses += 1;
-            if let Some(fault) = fault(&again, &durable) {
+            if let Some(fault) = fault(&again, &durable, &written) {
                 return Err(said(format!(
                     "after a second loss during recovery: {fault}"
                 )));

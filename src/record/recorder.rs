@@ -162,7 +162,10 @@ impl Recorder {
         let report_of = |(id, recorded): (&SourceId, &Arc<RecordedSource>)| {
             let mut report = recorded.source.report().clone();
             if let Some(hung) = &hung
-                && report.state == RecordingState::Recording
+                && matches!(
+                    report.state,
+                    RecordingState::Recording | RecordingState::Waiting
+                )
             {
                 report.state = hung.clone();
             }
