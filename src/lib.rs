@@ -2,7 +2,7 @@
 //!
 //! The modules below stand in the order in which a picture travels. A camera's session becomes frames (`media`). Frames
 //! become detections (`detect`), detections become tracks (`track`), tracks become events (`event`), and events go to the
-//! broker (`bus`). A wall reads them there, finds the frames that they belong to (`align`), draws both into scenes
+//! broker (`bus`). What a camera sends also goes into files as it is (`record`). A wall reads them there, finds the frames that they belong to (`align`), draws both into scenes
 //! (`render`) and shows those on monitors (`display`).
 //!
 //! `base` and `config` are below all of them. `fetch` downloads files for the command line and for boxes. `control`, `health` and
@@ -24,6 +24,8 @@ pub mod track;
 pub mod event;
 
 pub mod bus;
+
+pub mod record;
 
 pub mod align;
 

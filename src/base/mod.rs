@@ -4,6 +4,7 @@
 
 pub mod archive;
 mod backoff;
+mod checksum;
 pub mod child;
 mod clock;
 mod descriptors;
@@ -29,6 +30,7 @@ mod value;
 mod waker;
 
 pub use backoff::Backoff;
+pub use checksum::Checksum;
 pub use clock::{Clock, unix_now};
 pub use descriptors::{descriptor_limit, open_descriptors, raise_descriptor_limit};
 pub use dirs::{cache_dir, models_dirs};

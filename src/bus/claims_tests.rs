@@ -30,6 +30,7 @@ fn status(instance: &str, session: &str) -> Message {
             since: "2025-10-25T10:30:00Z".parse().expect("a time"),
             reason: None,
             uri: "rtsp://a".to_owned(),
+            recording: None,
             metrics: SourceMetrics::default(),
         }
         .to_json(),

@@ -57,6 +57,7 @@ impl Checker<'_> {
             mqtt,
             sources: self.sources(raw, selection),
             processor,
+            record: self.record(&raw.record),
             wall: self.wall(raw, selection),
             models_dirs: models_dirs(&first),
             http,

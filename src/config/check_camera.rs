@@ -104,6 +104,7 @@ impl Checker<'_> {
                 start_limit,
             },
             analysis,
+            record: raw.record,
         })
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::choice::choice;
-use super::{Secret, WallSettings};
+use super::{RecordChoice, RecordSettings, Secret, WallSettings};
 use crate::base::{Size, SourceId};
 
 /// Everything a role needs to start.
@@ -24,6 +24,8 @@ pub struct Settings {
     pub sources: BTreeMap<SourceId, SourceSettings>,
     /// Detection and tracking.
     pub processor: ProcessorSettings,
+    /// Recording of what the cameras of a processor send; `None` if nothing is recorded.
+    pub record: Option<RecordSettings>,
     /// Display of the cameras on monitors.
     pub wall: WallSettings,
     /// Directories that are searched for models, in order.
@@ -111,6 +113,8 @@ pub struct SourceSettings {
     pub stream: StreamSettings,
     /// Analysis. A change is applied without a restart of the source.
     pub analysis: AnalysisSettings,
+    /// What of it is recorded. A change restarts the source.
+    pub record: RecordChoice,
 }
 
 /// Connection to a camera.

@@ -7,6 +7,7 @@ use schemars::Schema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::amount::Amount;
 use super::duration::Span;
 use super::range::{range_text, value_text};
 
@@ -87,6 +88,7 @@ impl Written for bool {}
 impl Written for i64 {}
 impl Written for f64 {}
 impl Written for String {}
+impl Written for Amount {}
 impl Written for Span {}
 
 impl<T> Written for Option<T> {

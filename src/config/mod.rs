@@ -9,6 +9,7 @@
 //! `processor_flags` or `wall_flags`.
 
 mod address;
+mod amount;
 mod auto;
 mod broker_address;
 mod check;
@@ -34,9 +35,11 @@ mod problem;
 mod processor_flags;
 mod range;
 mod raw;
+mod raw_record;
 mod raw_role;
 mod raw_wall;
 mod read;
+mod record;
 mod reference;
 mod role_flags;
 mod schema;
@@ -50,6 +53,7 @@ mod wall;
 mod wall_flags;
 
 pub use address::{AddressSecret, address_secrets, without_secrets};
+pub use amount::Amount;
 pub use auto::Auto;
 pub use check_camera::parse_pin;
 pub use checked::{
@@ -66,8 +70,10 @@ pub use location::UriText;
 pub use problem::{ConfigProblems, Problem, ProblemKind};
 pub use processor_flags::ProcessorFlags;
 pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTls};
+pub use raw_record::RawRecord;
 pub use raw_wall::{RawHead, RawLayout, RawWall};
 pub use read::{did_you_mean, unknown_key};
+pub use record::{RecordChoice, RecordSettings};
 pub use reference::SecretRef;
 pub use role_flags::RoleFlags;
 pub use schema::json_schema;

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::flags::{LIMITS, role_flags};
 use super::option_forms::{
-    choice, duration, given_text, names, number, paths, switch, text, whole,
+    choice, duration, given_text, names, number, path, paths, switch, text, whole,
 };
 use super::options::{Group, Read, group, option};
-use super::{Backend, Encoding, RawMqtt, RawProcessor, RawSettings};
+use super::{Backend, Encoding, RawMqtt, RawProcessor, RawRecord, RawSettings};
 
 role_flags! {
     /// Options of `nvr processor`.
@@ -67,6 +67,12 @@ const OPTIONS: &[Group] = &[
         "processor",
         &[text("http", "ADDR")
             .help("Address for /metrics and /healthz, such as 127.0.0.1:9100 [default: none]")],
+    ),
+    group::<RawRecord>(
+        "record",
+        &[path("record", "DIR")
+            .key("dir")
+            .help("Directory of recordings of what the cameras send [default: none]")],
     ),
     group::<RawProcessor>("processor", LIMITS),
     group::<RawProcessor>(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::amount::Amount;
 use super::duration::Span;
 
 /// A type whose values may have a range.
@@ -76,6 +77,23 @@ impl Quantity for Span {
     }
 
     fn checked(self, _: &RangeInclusive<Duration>) -> Duration {
+        self.0
+    }
+}
+
+impl Quantity for Amount {
+    type Bound = Self;
+    type Checked = u64;
+
+    fn shown(bound: &Self) -> Value {
+        json!(bound)
+    }
+
+    fn out_of_range(self, range: &RangeInclusive<Self>) -> Option<String> {
+        out_of_range(&self, self, range)
+    }
+
+    fn checked(self, _: &RangeInclusive<Self>) -> u64 {
         self.0
     }
 }

@@ -8,7 +8,8 @@ use super::declare::settings;
 use super::duration::{MINUTE, SECOND, Span};
 use super::raw_role::{STALL_LIMITS, START_LIMITS, role_settings};
 use super::{
-    Auto, Backend, DecodeChoice, Encoding, RawWall, SecretRef, StreamChoice, Transport, UriText,
+    Auto, Backend, DecodeChoice, Encoding, RawRecord, RawWall, RecordChoice, SecretRef,
+    StreamChoice, Transport, UriText,
 };
 
 settings! {
@@ -30,6 +31,8 @@ settings! {
         pub camera: Option<Vec<RawCamera>>;
         /// Detection, tracking and publication.
         pub processor: RawProcessor;
+        /// Recording of what the cameras send.
+        pub record: RawRecord;
         /// Display of the cameras on monitors.
         pub wall: RawWall;
     }
@@ -45,6 +48,7 @@ impl RawSettings {
         };
         self.models_dirs.iter_mut().for_each(join);
         self.wall.snapshot.iter_mut().for_each(join);
+        self.record.dir.iter_mut().for_each(join);
         if let Some(tls) = &mut self.mqtt.tls {
             let files = [&mut tls.ca, &mut tls.certificate, &mut tls.key];
             files.into_iter().flatten().for_each(join);
@@ -140,6 +144,8 @@ settings! {
         /// Pictures that a processor decodes: auto (as few as max_fps needs: key frames alone where they come often enough), all, or
         /// key (key frames alone).
         pub decode: DecodeChoice = DecodeChoice::Auto;
+        /// What of this camera is recorded, if [record] names a directory: continuous, or off.
+        pub record: RecordChoice = RecordChoice::Continuous;
         /// Maximum time without an access unit from this camera. Default: the role's.
         pub stall_limit: Option<Span>, within STALL_LIMITS;
         /// Maximum time from PLAY to the first decoded frame of this camera. Default: the role's.

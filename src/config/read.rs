@@ -45,10 +45,11 @@ pub(super) fn read(document: &mut Document, problems: &mut Problems) -> RawSetti
 const CAMERAS: &str = "camera";
 
 /// The tables of the file. `*` stands for any name, `[]` for any number.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "mqtt",
     "mqtt.tls",
     "processor",
+    "record",
     "wall",
     "wall.head[]",
     "wall.layout.*",

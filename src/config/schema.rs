@@ -33,7 +33,7 @@ mod tests {
         for properties in tables.filter_map(|table| table["properties"].as_object()) {
             for (key, property) in properties {
                 let description = property["description"].as_str().unwrap_or_default();
-                let is_table = ["mqtt", "processor", "wall"].contains(&key.as_str());
+                let is_table = ["mqtt", "processor", "record", "wall"].contains(&key.as_str());
                 let told = description.contains("Default: ") || description.contains("No default.");
                 // A variant of a secret is no key of the file.
                 let is_reference = ["env", "file"].contains(&key.as_str());

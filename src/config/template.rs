@@ -1,7 +1,7 @@
 //! The commented configuration file that `nvr config init` writes.
 
 use super::declare::{Section, defaults};
-use super::{RawCamera, RawHead, RawMqtt, RawProcessor, RawSettings, RawWall};
+use super::{RawCamera, RawHead, RawMqtt, RawProcessor, RawRecord, RawSettings, RawWall};
 
 /// Comments and examples. A line `#key` without a value gets the default of the key.
 const TEXT: &str = include_str!("template.toml");
@@ -18,6 +18,7 @@ pub fn template() -> String {
             Some("[mqtt]") => filled::<RawMqtt>(table),
             Some("[[camera]]") => filled::<RawCamera>(table),
             Some("[processor]") => filled::<RawProcessor>(table),
+            Some("[record]") => filled::<RawRecord>(table),
             Some("[wall]") => filled::<RawWall>(table),
             Some("[[wall.head]]") => filled::<RawHead>(table),
             Some(header) if header.starts_with('[') => table.to_owned(),

@@ -20,7 +20,10 @@ pub use json::{cut as cut_text, decode as decode_json};
 pub(crate) use schema::assert_committed;
 pub(crate) use schema::schema_of;
 pub use schema::{SCHEMAS, schema_json};
-pub use status::{Presence, PresenceState, SourceMetrics, SourceReason, SourceState, SourceStatus};
+pub use status::{
+    Presence, PresenceState, RecordingState, RecordingStatus, SourceMetrics, SourceReason,
+    SourceState, SourceStatus,
+};
 
 /// Maximum size of a payload that is read or published, in bytes.
 pub const PAYLOAD_LIMIT_BYTES: usize = 1024 * 1024;

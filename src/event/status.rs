@@ -113,6 +113,9 @@ pub struct SourceStatus {
     pub reason: Option<SourceReason>,
     /// Address of the source, without credentials.
     pub uri: String,
+    /// How it is recorded. Absent if its processor does not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<RecordingStatus>,
     /// Metrics of its stream.
     #[serde(flatten)]
     pub metrics: SourceMetrics,
@@ -190,6 +193,43 @@ pub struct SourceReason {
     pub message: String,
 }
 
+/// How a source is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordingStatus {
+    /// Whether it is recorded; null for a state that this version does not know.
+    #[serde(default, deserialize_with = "json::known_or_none")]
+    pub state: Option<RecordingState>,
+    /// Why it is not recorded, for users, with the remedy.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Whether a source is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingState {
+    /// What it sends is written to files.
+    Recording,
+    /// It sends nothing at present, or no key frame yet.
+    Waiting,
+    /// The disk does not take what it sends. The processor tries again.
+    Failing,
+    /// It sends what can't be recorded.
+    Refused,
+}
+
+impl RecordingState {
+    /// The value on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Waiting => "waiting",
+            Self::Failing => "failing",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 impl SourceStatus {
     /// JSON.
     pub fn to_json(&self) -> Vec<u8> {
@@ -202,6 +242,13 @@ impl SourceStatus {
         if let Some(reason) = &mut self.reason {
             json::cut(&mut reason.code, WORD_BYTES);
             json::cut(&mut reason.message, TEXT_BYTES);
+        }
+        if let Some(RecordingStatus {
+            reason: Some(reason),
+            ..
+        }) = &mut self.recording
+        {
+            json::cut(reason, TEXT_BYTES);
         }
         let words = [&mut self.metrics.codec, &mut self.metrics.decoder];
         words

@@ -16,6 +16,7 @@ fn status() -> SourceStatus {
             message: "camera 3 answers 401".to_owned(),
         }),
         uri: "rtsp://10.0.0.20:554/1".to_owned(),
+        recording: None,
         metrics: SourceMetrics {
             codec: Some("h264".to_owned()),
             width: Some(1280),

@@ -210,7 +210,11 @@ fn watch_units(
 }
 
 /// The time since the media time of a buffer: live sources stamp buffers with the time of their arrival.
-fn age_of(pad: &gst::Pad, buffer: &gst::BufferRef, now: gst::ClockTime) -> Option<Duration> {
+pub(super) fn age_of(
+    pad: &gst::Pad,
+    buffer: &gst::BufferRef,
+    now: gst::ClockTime,
+) -> Option<Duration> {
     let segment = pad.sticky_event::<gst::event::Segment>(0)?;
     let at = segment
         .segment()

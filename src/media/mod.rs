@@ -70,8 +70,11 @@ mod test_pattern;
 pub mod testcam;
 mod turned_frame;
 mod unit_filter;
+mod unit_tap;
 mod v4l2;
 mod wanted_units;
+
+use std::sync::Arc;
 
 use crate::base::{Clock, SourceId};
 use crate::config::{Location, StreamSettings, without_secrets};
@@ -145,12 +148,14 @@ fn redirect_log() {
 }
 
 /// How a source is opened.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct OpenOptions {
     /// How the camera's clock is read.
     pub reference: ReferenceTime,
     /// The size and rate of pictures that the consumer needs; it may change while the source runs.
     pub output: OutputControl,
+    /// Takes what an RTSP camera sends in H.264 or H.265. Other sources have none.
+    pub units: Option<Arc<dyn UnitSink>>,
 }
 
 /// Makes the source that `settings` describe. The first session opens it.
@@ -161,11 +166,15 @@ pub fn open(
     options: OpenOptions,
 ) -> Box<dyn FrameSource> {
     let clock = clock.clone();
-    let OpenOptions { reference, output } = options;
+    let OpenOptions {
+        reference,
+        output,
+        units,
+    } = options;
     match &settings.location {
-        Location::Rtsp(url) => Box::new(rtsp::RtspSource::new(
-            id, url, settings, clock, reference, output,
-        )),
+        Location::Rtsp(url) => Box::new(
+            rtsp::RtspSource::new(id, url, settings, clock, reference, output).recorded_by(units),
+        ),
         Location::Image(path) => Box::new(ImageSource::new(path.clone(), clock)),
         Location::TestPattern(pattern) => Box::new(TestPatternSource::new(*pattern, clock)),
         Location::V4l2(path) => Box::new(V4l2Source::new(path.clone(), settings, clock, output)),

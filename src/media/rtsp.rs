@@ -12,6 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_rtsp as gst_rtsp;
 use url::Url;
 
+use super::coded_unit::UnitSink;
 use super::fallback::Fallback;
 use super::observer::Observer;
 use super::output::OutputControl;
@@ -52,6 +53,8 @@ pub(super) struct RtspSource {
     /// The keep-alive method that earlier sessions found out.
     keep_alive_method: KeepAliveMethod,
     observer: Option<Arc<dyn Observer>>,
+    /// Takes the access units of all its sessions.
+    units: Option<Arc<dyn UnitSink>>,
 }
 
 /// The result of one pipeline.
@@ -81,12 +84,19 @@ impl RtspSource {
             output,
             keep_alive_method: KeepAliveMethod::default(),
             observer: None,
+            units: None,
         }
     }
 
     /// Adds an observer to all sessions of the camera.
     pub(super) fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// Gives the access units of all sessions of the camera to `units`.
+    pub(super) fn recorded_by(mut self, units: Option<Arc<dyn UnitSink>>) -> Self {
+        self.units = units;
         self
     }
 
@@ -179,6 +189,7 @@ impl RtspSource {
             dialogue: dialogue.clone(),
             filter: RtpFilter::attach(&source, &self.name, session, dialogue),
             reference: Reference::attach(&source, self.reference),
+            units: self.units.clone(),
             taken: Mutex::default(),
         });
         selector.select_stream(&source);

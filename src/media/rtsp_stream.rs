@@ -11,6 +11,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
+use super::coded_unit::UnitSink;
 use super::decode::add_coded;
 use super::element::{PipelineError, element};
 use super::fallback::Fallback;
@@ -22,6 +23,7 @@ use super::rtp_jpeg;
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_sdp::{Media, Payload};
 use super::session_state::{Failure, SessionState};
+use super::unit_tap::{SharedReference, add_tap};
 use crate::base::sync::lock;
 
 /// Connects rtspsrc to the decoder in one session.
@@ -34,6 +36,7 @@ pub(super) struct StreamSelector {
     pub(super) dialogue: Arc<Dialogue>,
     pub(super) filter: Arc<RtpFilter>,
     pub(super) reference: Arc<Reference>,
+    pub(super) units: Option<Arc<dyn UnitSink>>,
     pub(super) taken: Mutex<Selection>,
 }
 
@@ -176,21 +179,28 @@ impl StreamSelector {
         let (reference, filter) = (self.reference.clone(), self.filter.clone());
         let (by_reports, clocks) = (reference.of_units(), AtomicU64::new(0));
         // Between a new RTP clock and its first sender report no time is known.
-        let reference = Box::new(move |unit: &gst::BufferRef| {
+        let reference: SharedReference = Arc::new(move |unit: &gst::BufferRef| {
             let now = filter.clocks();
             if clocks.swap(now, Ordering::AcqRel) != now {
                 reference.forget_report();
             }
             filter.are_times_known().then(|| by_reports(unit)).flatten()
         });
+        let of_units = reference.clone();
         let parser = add_coded(
             pipeline,
             &self.session,
             codec,
             plan,
             &self.output,
-            reference,
+            Box::new(move |unit| of_units(unit)),
         )?;
+        let input = match &self.units {
+            Some(units) if codec != Codec::Mjpeg => {
+                add_tap(pipeline, &self.session, codec, &parser, reference, units)?
+            }
+            _ => parser,
+        };
         let depayloader = element(codec.depayloader())?;
         self.reference.watch_packets(&depayloader);
         if codec == Codec::Mjpeg {
@@ -199,8 +209,8 @@ impl StreamSelector {
         pipeline
             .add(&depayloader)
             .and_then(|()| match with_start_codes(codec) {
-                Some(units) => depayloader.link_filtered(&parser, &units),
-                None => depayloader.link(&parser),
+                Some(units) => depayloader.link_filtered(&input, &units),
+                None => depayloader.link(&input),
             })
             .map_err(|err| PipelineError::link("the depayloader", err))?;
         depayloader

@@ -223,6 +223,11 @@ impl SessionState {
         }
     }
 
+    /// The time since the arrival of a unit, from the time since its media time; zero if that does not describe it.
+    pub(super) fn plausible(age: Option<Duration>) -> Duration {
+        age.filter(|age| *age <= PLAUSIBLE_AGE).unwrap_or_default()
+    }
+
     /// Processes an access unit on its way to the decoder. `age` is the time since its media time, by the pipeline's
     /// clock. `is_wanted`: whether the consumer needs it.
     pub(super) fn unit(
@@ -244,19 +249,19 @@ impl SessionState {
             self.wake();
         }
         self.sink.access_unit(buffer.size());
-        let age = age.filter(|age| *age <= PLAUSIBLE_AGE);
+        let age = Self::plausible(age);
         if let Some(observer) = self.observer.get() {
             observer.unit(&ObservedUnit {
                 key,
                 bytes: buffer.size(),
-                arrival: now.saturating_sub(age.unwrap_or_default()),
-                arrival_unix: unix_now().saturating_sub(age.unwrap_or_default()),
+                arrival: now.saturating_sub(age),
+                arrival_unix: unix_now().saturating_sub(age),
                 ntp_ns,
             });
         }
         if let Some(pts) = buffer.pts() {
             let time = UnitTime {
-                arrival: now.saturating_sub(age.unwrap_or_default()),
+                arrival: now.saturating_sub(age),
                 ntp_ns,
                 skipped: self.skipped.load(Ordering::Acquire),
             };
@@ -264,9 +269,7 @@ impl SessionState {
         }
         let has_picture = instant(&self.first_frame_ns).is_some();
         let action = match is_wanted {
-            true => self
-                .backlog
-                .admit(key, age.unwrap_or_default(), has_picture),
+            true => self.backlog.admit(key, age, has_picture),
             false => UnitAction::Skip,
         };
         match action {

@@ -5,7 +5,7 @@ use crate::control::Change;
 
 /// The change of a source that both configurations have.
 pub(super) fn between(old: &SourceSettings, new: &SourceSettings) -> Change {
-    if old.stream != new.stream {
+    if old.stream != new.stream || old.record != new.record {
         Change::Restarted
     } else if old != new {
         Change::Updated

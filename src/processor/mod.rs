@@ -10,6 +10,7 @@ mod picture;
 mod pipeline;
 mod publish;
 mod rate;
+mod recording;
 mod report;
 mod role;
 mod run;

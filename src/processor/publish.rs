@@ -81,6 +81,7 @@ impl Publisher {
                     message: reason.message.clone(),
                 }),
             uri: shown_uri(&settings.stream),
+            recording: source.recording(),
             metrics: SourceMetrics {
                 codec: facts.and_then(|facts| known(&facts.codec)),
                 width: size.map(|size| size.width),

@@ -6,8 +6,10 @@ use crate::bus::{LinkCounters, LinkState};
 use crate::control::{
     Capabilities, DecoderFound, EventCounters, ProcessorCapabilities, ProcessorStatus, Status,
 };
+use crate::event::RecordingState;
 use crate::health::{Kind, MetricsSource, Sample};
 use crate::media::{Codec, Health, decoder_report};
+use crate::record::SourceReport;
 
 /// The state of all its parts.
 pub(super) fn status(processor: &Processor) -> Status {
@@ -156,6 +158,22 @@ const OF_LINK: &[Metric<LinkCounters>] = &[
     ),
 ];
 
+/// The metrics of each recorded source.
+const OF_RECORDINGS: &[Metric<SourceReport>] = &[
+    (
+        "recorded_bytes",
+        "Bytes written to recordings",
+        Kind::Counter,
+        |report| report.bytes as f64,
+    ),
+    (
+        "recording_groups_dropped",
+        "Groups of pictures that are missing in the recording, most often because the disk failed or was too slow",
+        Kind::Counter,
+        |report| report.dropped_groups as f64,
+    ),
+];
+
 impl MetricsSource for Processor {
     fn samples(&self) -> Vec<Sample> {
         let sources: Vec<_> = self.pipeline.sources.load().values().cloned().collect();
@@ -169,6 +187,30 @@ impl MetricsSource for Processor {
                 labels: vec![("source_id", source.id.to_string())],
                 value: value(source),
             }));
+        }
+        samples.extend(sources.iter().filter_map(|source| {
+            let recording = source.recording()?.state == Some(RecordingState::Recording);
+            Some(Sample {
+                name: "recording",
+                help: "1 while what the source sends is written to files",
+                kind: Kind::Gauge,
+                labels: vec![("source_id", source.id.to_string())],
+                value: f64::from(recording),
+            })
+        }));
+        let recording = self.recording().into_iter().flat_map(|it| it.sources);
+        for (id, report) in recording {
+            samples.extend(
+                OF_RECORDINGS
+                    .iter()
+                    .map(|&(name, help, kind, value)| Sample {
+                        name,
+                        help,
+                        kind,
+                        labels: vec![("source_id", id.to_string())],
+                        value: value(&report),
+                    }),
+            );
         }
         let single = |name, help, kind, value| Sample {
             name,

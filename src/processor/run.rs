@@ -16,6 +16,7 @@ use super::claims::watch_claims;
 use super::detector::{DetectorInfo, is_idle, open_detector, thresholds};
 use super::parts::{connect, lane_heartbeats, timing};
 use super::pipeline::Pipeline;
+use super::recording::{Recording, units};
 use super::sink::EventSink;
 use super::source::Source;
 use super::upgrade::{Upgrading, begin};
@@ -25,6 +26,7 @@ use crate::config::{Settings, SourceSettings};
 use crate::control::{Change, Changes, DetectorStatus, Problem};
 use crate::detect::{LoadedDetector, Upgrade, Worker};
 use crate::media::{self, OpenOptions};
+use crate::record::RecordingReport;
 use crate::role::{Sources, StartError, changes};
 
 /// A running processor.
@@ -44,6 +46,8 @@ pub(super) struct Running {
     /// The preparation of a faster detector, if one is running.
     upgrading: Option<Upgrading>,
     sources: Sources,
+    /// The recorder, if recordings are configured. Dropped after the sources have ended.
+    pub(super) recording: Option<Recording>,
 }
 
 impl Running {
@@ -95,6 +99,7 @@ impl Processor {
             runtime,
             running: Mutex::new(None),
         });
+        let recording = Recording::of(&settings, &processor.pipeline);
         let mut running = Running {
             settings,
             detector,
@@ -105,6 +110,7 @@ impl Processor {
                 processor.heartbeats.clone(),
                 processor.pipeline.clock.clone(),
             ),
+            recording,
         };
         for source in running.settings.sources.clone().into_values() {
             running.detector.warn_of_unknown_classes(&source);
@@ -145,7 +151,15 @@ impl Processor {
             })
             .transpose()
             .map_err(|err| Problem::new("mqtt", err))?;
-        let changes = changes(&running.settings, &new, between);
+        let records_otherwise = running.settings.record != new.record;
+        let changes = changes(
+            &running.settings,
+            &new,
+            |old, new| match records_otherwise {
+                true => Change::Restarted,
+                false => between(old, new),
+            },
+        );
         let other_classes = opened.is_some();
         if let Some(mut opened) = opened {
             let upgrade = opened.upgrade.take();
@@ -155,6 +169,11 @@ impl Processor {
         }
         let old = std::mem::replace(&mut running.settings, new);
         running.worker.set_thresholds(thresholds(&running.settings));
+        if records_otherwise {
+            // The old one closes its files first: both may write to one directory.
+            running.recording = None;
+            running.recording = Recording::of(&running.settings, &self.pipeline);
+        }
         for (id, change) in &changes {
             if let Some(source) = running.settings.sources.get(id)
                 && (other_classes || *change != Change::Unchanged)
@@ -206,6 +225,7 @@ impl Processor {
             }
             running.sources.stop(limit / 2);
             running.worker.stop();
+            drop(running.recording);
         });
         if ended.await.is_err() {
             warn!("stopping the sources panicked");
@@ -249,6 +269,11 @@ impl Processor {
         let guard = self.lock();
         let running = guard.as_ref();
         running.map(|running| running.detector.status(&running.worker.work()))
+    }
+
+    /// How the recording goes, if there is one.
+    pub(super) fn recording(&self) -> Option<RecordingReport> {
+        self.lock().as_ref()?.recording.as_ref()?.report()
     }
 
     /// Replaces the running detector by the upgraded one, unless `stop` is raised.
@@ -333,6 +358,7 @@ impl Processor {
         source.request_output(running.detector.input);
         let options = OpenOptions {
             output: source.output(),
+            units: units(running.recording.as_ref(), &settings),
             ..OpenOptions::default()
         };
         let timing = timing(&running.settings);
@@ -350,6 +376,9 @@ impl Processor {
 
     fn take_down(&self, running: &mut Running, id: SourceId) {
         running.sources.end(id);
+        if let Some(recording) = &running.recording {
+            recording.remove(id);
+        }
         let source = self.pipeline.with_sources(|sources| sources.remove(&id));
         if let Some(source) = source {
             source.forget();

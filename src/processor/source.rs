@@ -15,6 +15,7 @@ use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Mailbox, Size, SourceId, unix_now};
 use crate::config::{AnalysisSettings, SourceSettings};
 use crate::detect::{Detection, Inferred};
+use crate::event::RecordingStatus;
 use crate::media::{
     Need, NextFrame, Output, OutputControl, SourceCounters, SourceListener, SourceSnapshot,
 };
@@ -41,6 +42,7 @@ pub(super) struct Source {
     snapshot: Mutex<Option<SourceSnapshot>>,
     /// Since when it is paused, as Unix time.
     paused: Mutex<Option<Duration>>,
+    recording: Mutex<Option<RecordingStatus>>,
     changed: Box<Changed>,
 }
 
@@ -109,6 +111,7 @@ impl Source {
             dropped: AtomicU64::new(0),
             snapshot: Mutex::new(None),
             paused: Mutex::new(None),
+            recording: Mutex::new(None),
             changed,
         }
     }
@@ -192,6 +195,22 @@ impl Source {
     /// Since when it is paused, as Unix time; `None` if it is not.
     pub(super) fn paused_since(&self) -> Option<Duration> {
         *lock(&self.paused)
+    }
+
+    /// How it is recorded; `None` if it is not to be recorded.
+    pub(super) fn recording(&self) -> Option<RecordingStatus> {
+        lock(&self.recording).clone()
+    }
+
+    /// Notes how it is recorded.
+    pub(super) fn set_recording(&self, status: Option<RecordingStatus>) {
+        let mut recording = lock(&self.recording);
+        if *recording == status {
+            return;
+        }
+        *recording = status;
+        drop(recording);
+        (self.changed)(self);
     }
 
     /// Its next frame. Blocks for at most `limit`.

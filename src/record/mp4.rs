@@ -30,7 +30,7 @@ use std::time::Duration;
 use crate::base::{CaptureClock, SourceId};
 use crate::media::CodedFormat;
 
-pub(super) use fragment::{fragment, frames};
+pub(super) use fragment::{fragment, frames, ticks_of};
 pub(super) use head::{head, read_head};
 pub(super) use reader::read;
 pub(super) use tail::{closed_fragments, is_closed, tail};

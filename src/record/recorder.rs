@@ -208,10 +208,10 @@ impl Recorder {
         let busy_for = self.clock.now().saturating_sub(since);
         (busy_for >= HUNG_AFTER).then(|| RecordingState::Failing {
             since,
+            // Without the time: each other text would be published.
             reason: format!(
-                "the disk of {} has not answered for {} s; check it",
-                self.dir.display(),
-                busy_for.as_secs()
+                "the disk of {} does not answer; check it",
+                self.dir.display()
             ),
         })
     }
@@ -222,14 +222,6 @@ impl Drop for Recorder {
         if self.thread.is_some() {
             self.close(DROP_LIMIT);
         }
-    }
-}
-
-impl RecordedSource {
-    /// Notes that the source sends what can't be recorded. `reason` says what it sends, and the remedy. Units that come later end
-    /// this state.
-    pub fn not_recordable(&self, reason: String) {
-        self.source.report().state = RecordingState::NotRecordable { reason };
     }
 }
 

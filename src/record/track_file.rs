@@ -4,8 +4,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mp4_atom::{Decode, Moof, TrunSamples};
-
 use super::cut::Cut;
 use super::disk::RecordingDisk;
 use super::error::DiskFault;
@@ -235,7 +233,7 @@ impl<F> TrackFile<F> {
     }
 
     fn place_of(&self, sequence: u32, units: &[CodedUnit], bytes: &[u8]) -> Option<FragmentPlace> {
-        let (first_tick, ticks) = ticks_of(bytes)?;
+        let (first_tick, ticks) = mp4::ticks_of(bytes)?;
         let first = units.first()?;
         Some(FragmentPlace {
             offset: self.written,
@@ -270,20 +268,4 @@ impl<F> TrackFile<F> {
     fn next_sequence(&self) -> u32 {
         u32::try_from(self.fragments.len() + 1).unwrap_or(u32::MAX)
     }
-}
-
-/// The decode time of the first frame of a fragment, and the sum of the durations of its frames, in ticks.
-fn ticks_of(fragment: &[u8]) -> Option<(u64, u64)> {
-    let prft_bytes = u32::from_be_bytes(*fragment.first_chunk()?);
-    let mut moof = fragment.get(usize::try_from(prft_bytes).ok()?..)?;
-    let moof = Moof::decode(&mut moof).ok()?;
-    let track = moof.traf.first()?;
-    let durations = track.trun.iter().flat_map(|run| match &run.samples {
-        TrunSamples::Explicit(entries) => entries.as_slice(),
-        _ => &[],
-    });
-    let ticks = durations
-        .map(|entry| u64::from(entry.duration.unwrap_or(0)))
-        .sum();
-    Some((track.tfdt.as_ref()?.base_media_decode_time, ticks))
 }

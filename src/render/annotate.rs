@@ -64,7 +64,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::paint::class_color;
-    use super::super::{Analysis, Composer, DisplayInfo, Rect, TileContent, Video};
+    use super::super::{Analysis, Composer, DisplayInfo, Recording, Rect, TileContent, Video};
     use super::*;
     use crate::base::BBox;
     use crate::config::Fit;
@@ -153,6 +153,7 @@ mod tests {
                 boxes: boxes.collect(),
                 video: Video::Live,
                 analysis: Analysis::Ok,
+                recording: Recording::Ok,
                 title: None,
                 number: String::new(),
                 rates: None,

@@ -6,7 +6,7 @@ use crate::align::FrameTimes;
 use crate::base::{Frame, OwnedPixels, PixelFormat, Size};
 use crate::config::Fit;
 use crate::render::frame_cache::CachedFrame;
-use crate::render::state::{Analysis, Video};
+use crate::render::state::{Analysis, Recording, Video};
 use crate::render::tile_content::ContentBox;
 use crate::render::{Placement, TileKey, TileScaler};
 
@@ -52,6 +52,7 @@ fn content(number: u64, white: bool) -> TileContent {
         boxes: Vec::new(),
         video: Video::Live,
         analysis: Analysis::Ok,
+        recording: Recording::Ok,
         title: None,
         number: "camera 0".to_owned(),
         rates: None,

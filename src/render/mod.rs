@@ -31,5 +31,5 @@ pub(crate) use frame_cache::TileKey;
 pub use picture::{PictureError, Placement, TilePicture, TileScaler};
 pub use rect::Rect;
 pub use scene::{DisplayInfo, Scene};
-pub use state::{Analysis, AnalysisFacts, CameraState, Reason, Video, VideoFacts};
+pub use state::{Analysis, AnalysisFacts, CameraState, Reason, Recording, Video, VideoFacts};
 pub(crate) use tile_content::TileContent;

@@ -143,14 +143,21 @@ fn draw_texts(
             sizes.text_px,
         ));
     }
-    if let Some(headline) = content.analysis.headline() {
+    let analysis = content.analysis.headline().map(|headline| {
         let ground = match content.analysis {
             Analysis::Paused => Color::rgb(86, 180, 233),
             _ => WARNING,
         };
+        (headline, ground)
+    });
+    let recording = content.recording.headline();
+    let recording = recording.map(|headline| (headline, WARNING));
+    let mut y = tile.y;
+    for (headline, ground) in analysis.into_iter().chain(recording) {
         let size_px = sizes.state_px * 2 / 3;
-        let rect = painter.label_rect(tile.x, tile.y, headline, size_px);
-        painter.label(tile.x, tile.y, headline, size_px, ground, ground.ink());
+        let rect = painter.label_rect(tile.x, y, headline, size_px);
+        painter.label(tile.x, y, headline, size_px, ground, ground.ink());
+        y = rect.bottom();
         taken.push(rect);
     }
     if let Some(headline) = content.video.headline() {

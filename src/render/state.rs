@@ -1,4 +1,4 @@
-//! The state of a camera on a wall: a pair of video state and analysis state, both derived from observed facts.
+//! The state of a camera on a wall: its video, its analysis and its recording, all derived from observed facts.
 //!
 //! Pure functions of the facts and the time. If no frames arrive the picture is stale, even while the session reports that it
 //! is live. A status counts only while its processor is online.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Video and analysis state of one camera. Its tile, the page, `/state.json` and the metrics show it. It is derived in one
+/// Video, analysis and recording state of one camera. Its tile, the page, `/state.json` and the metrics show it. It is derived in one
 /// place, `WallContext::camera_state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CameraState {
@@ -15,6 +15,8 @@ pub struct CameraState {
     pub video: Video,
     /// State of the analysis.
     pub analysis: Analysis,
+    /// State of the recording.
+    pub recording: Recording,
 }
 
 /// The video state of a camera.
@@ -60,6 +62,16 @@ pub enum Analysis {
     NoProcessor,
     /// Unknown: there is no connection to the broker.
     NoBroker,
+}
+
+/// The recording state of a camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recording {
+    /// It is recorded, or it is not to be.
+    #[default]
+    Ok,
+    /// Its processor is to record it and can't.
+    Failing,
 }
 
 /// The facts that decide the video state of a camera on this wall.
@@ -110,13 +122,14 @@ impl CameraState {
         self.is_live() && matches!(self.analysis, Analysis::Ok | Analysis::Late)
     }
 
-    /// The text of the tile, in capitals: both states joined by ` · `. Empty for ordinary states.
+    /// The text of the tile, in capitals: the states joined by ` · `. Empty for ordinary states.
     pub fn text(&self) -> String {
         let words: Vec<String> = self
             .video
             .headline()
             .into_iter()
             .chain(self.analysis.headline().map(str::to_owned))
+            .chain(self.recording.headline().map(str::to_owned))
             .collect();
         words.join(" · ")
     }
@@ -197,6 +210,16 @@ impl Analysis {
             Self::Paused => Some("PAUSED"),
             Self::NoProcessor => Some("NO PROCESSOR"),
             Self::NoBroker => Some("NO BROKER"),
+        }
+    }
+}
+
+impl Recording {
+    /// The text of the tile, in capitals. `None` if the recording is in order.
+    pub fn headline(self) -> Option<&'static str> {
+        match self {
+            Self::Ok => None,
+            Self::Failing => Some("NOT RECORDING"),
         }
     }
 }

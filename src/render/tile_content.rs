@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::camera::Camera;
 use super::frame_cache::{CachedFrame, DueFrame};
-use super::state::{Analysis, CameraState, Video};
+use super::state::{Analysis, CameraState, Recording, Video};
 use super::{Placement, Rect};
 use crate::align::{Basis, DrawnBox};
 use crate::config::WallSettings;
@@ -17,6 +17,7 @@ pub(crate) struct TileContent {
     pub(super) boxes: Vec<ContentBox>,
     pub(super) video: Video,
     pub(super) analysis: Analysis,
+    pub(super) recording: Recording,
     /// `3 Loading dock`.
     pub(super) title: Option<String>,
     /// The title without the name, used if no installed font can write the name.
@@ -74,6 +75,7 @@ impl TileContent {
             unsynchronised: wants_alignment && matches!(basis, Basis::Latest | Basis::Estimated),
             video: camera_state.video,
             analysis: camera_state.analysis,
+            recording: camera_state.recording,
             corner: None,
         }
     }
@@ -90,6 +92,7 @@ impl TileContent {
             && self.video.headline() == other.video.headline()
             && self.video.reason() == other.video.reason()
             && self.analysis == other.analysis
+            && self.recording == other.recording
             && self.title == other.title
             && self.rates == other.rates
             && self.unsynchronised == other.unsynchronised

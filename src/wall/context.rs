@@ -14,8 +14,8 @@ use crate::base::sync::lock;
 use crate::base::{Clock, SessionId, SourceId};
 use crate::bus::{Claims, Message, Topics};
 use crate::config::Settings;
-use crate::event::{DecodeError, SourceState};
-use crate::render::{Analysis, AnalysisFacts, Camera, CameraState, Video};
+use crate::event::{DecodeError, RecordingState, SourceState};
+use crate::render::{Analysis, AnalysisFacts, Camera, CameraState, Recording, Video};
 
 /// The shared state of sessions, heads, the link's task and the page.
 pub(super) struct WallContext {
@@ -181,11 +181,13 @@ impl WallContext {
     ) -> CameraState {
         let claims = self.lock();
         let claimed = claims.holder(camera.id).is_some();
-        let paused = claimed
-            && claims
-                .sources()
-                .get(&camera.id)
-                .is_some_and(|status| status.state == SourceState::Paused);
+        let status = claims.sources().get(&camera.id).filter(|_| claimed);
+        let paused = status.is_some_and(|status| status.state == SourceState::Paused);
+        let recording = status.and_then(|status| status.recording.as_ref()?.state);
+        let recording = match recording {
+            Some(RecordingState::Failing | RecordingState::Refused) => Recording::Failing,
+            Some(RecordingState::Recording | RecordingState::Waiting) | None => Recording::Ok,
+        };
         drop(claims);
         let analysis = Analysis::of(
             &AnalysisFacts {
@@ -201,6 +203,7 @@ impl WallContext {
         CameraState {
             video: Video::of(&camera.video_facts(head, now), now, stale_after),
             analysis,
+            recording,
         }
     }
 

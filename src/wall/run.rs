@@ -194,6 +194,7 @@ fn run_camera(camera: Arc<Camera>, wall: &WallSettings, sources: &mut Sources) {
     let options = OpenOptions {
         reference,
         output: camera.output(),
+        units: None,
     };
     sources.start(&camera.settings(), timing(wall), options, camera);
 }

@@ -255,6 +255,7 @@ pub(super) mod tests {
                 message: "camera 1 answers 401".to_owned(),
             }),
             uri: "rtsp://a/1".to_owned(),
+            recording: None,
             metrics: SourceMetrics {
                 width: Some(1280),
                 height: Some(720),

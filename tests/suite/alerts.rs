@@ -111,10 +111,12 @@ fn the_rules_are_valid_and_fire_as_their_tests_say() {
 #[test]
 fn each_figure_of_the_rules_and_of_the_documentation_is_exported() {
     let address = format!("127.0.0.1:{}", free_port());
-    let stage = Stage::start(1, &["--http", &address]);
+    let dir = tempfile::tempdir().expect("a folder");
+    let record = dir.path().display().to_string();
+    let stage = Stage::start(1, &["--http", &address, "--record", &record]);
     stage.events(0, 1);
     let text = until("the processor's figures", SOON, || {
-        Some(page(&address, "/metrics")).filter(|text| text.contains("nvr_source_live{"))
+        Some(page(&address, "/metrics")).filter(|text| text.contains("nvr_recorded_bytes_total{"))
     });
     let of_a_processor = offered(&text);
     let all: BTreeSet<String> = of_a_processor.union(&of_a_wall()).cloned().collect();

@@ -60,6 +60,8 @@ mod pattern;
 mod processor;
 mod provision;
 #[cfg(feature = "testcam")]
+mod recording;
+#[cfg(feature = "testcam")]
 mod reload;
 #[cfg(feature = "testcam")]
 mod retries;

@@ -201,6 +201,7 @@ fn holder_of(count: u32, broker: &Broker) -> (tokio::runtime::Runtime, nvr::bus:
             since: "2020-01-01T00:00:00Z".parse().expect("a time"),
             reason: None,
             uri: "rtsp://x/".to_owned(),
+            recording: None,
             metrics: nvr::event::SourceMetrics::default(),
         };
         link.retain(&format!("nvr/sources/{id}"), status.to_json());

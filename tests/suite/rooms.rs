@@ -17,6 +17,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("track", &["base", "config", "detect"]),
     ("event", &["base", "config", "track"]),
     ("bus", &["base", "config", "event"]),
+    // What cameras send, before it is decoded.
+    ("record", &["base", "config", "media"]),
     ("align", &["base", "config", "event"]),
     // A camera of a wall takes its frames from a session and its boxes from events.
     ("render", &["base", "config", "media", "event", "align"]),
@@ -40,8 +42,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "processor",
         &[
-            "base", "config", "media", "detect", "track", "event", "bus", "control", "health",
-            "web", "role",
+            "base", "config", "media", "detect", "track", "event", "bus", "record", "control",
+            "health", "web", "role",
         ],
     ),
     (
@@ -145,9 +147,11 @@ const OWNERS: &[(&str, &str)] = &[
     ("hyper_util", "web/connections.rs"),
     ("ratatui", "watch"),
     ("crossterm", "watch"),
+    ("mp4_atom", "record/mp4"),
+    ("bytesize", "config/amount.rs"),
     ("tar", "base/archive"),
     ("flate2", "base/archive"),
-    ("crc32fast", "agent/store"),
+    ("crc32fast", "base/checksum.rs"),
     ("ureq", "fetch/http.rs"),
     ("regex", "doctor"),
     ("libc", "base/kernel"),

@@ -16,6 +16,8 @@ test_packages() {
     echo mosquitto mosquitto-clients jq openssl iproute2
     # systemd-analyze, which judges the units of board/. It runs without a running systemd.
     echo systemd
+    # Players of recordings.
+    echo ffmpeg gstreamer1.0-plugins-base-apps
     # The lint of scripts.
     echo shellcheck
     # The installer of our image's updates, and what makes a bundle for it.

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::attempts::Attempts;
 use super::super::document::{DocumentId, StoredDocument};
+use crate::base::Checksum;
 
 const MAGIC: &[u8; 8] = b"NVRSTORE";
 const MAJOR: u8 = 1;
@@ -168,10 +169,10 @@ fn decode<M: DeserializeOwned>(record: &[u8]) -> Result<(M, &[u8]), RecordError>
 
 /// CRC32 of a record without the field that holds it.
 fn checksum(record: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&record[..CRC_AT]);
-    hasher.update(&record[HEADER_BYTES..]);
-    hasher.finalize()
+    let mut checksum = Checksum::default();
+    checksum.update(&record[..CRC_AT]);
+    checksum.update(&record[HEADER_BYTES..]);
+    checksum.value()
 }
 
 #[cfg(test)]

@@ -63,6 +63,7 @@ impl SimulatedProcessor {
             since: unix_time(unix_now()),
             reason: None,
             uri: settings.stream.location.to_string(),
+            recording: None,
             metrics: SourceMetrics {
                 fps_in: Some(CAMERA_FPS as f32),
                 fps_inferred: Some(most.min(CAMERA_FPS) as f32),

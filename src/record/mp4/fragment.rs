@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use mp4_atom::{
-    Atom, Mfhd, Moof, Prft, ReferenceTime, Tfdt, Tfhd, Traf, Trun, TrunEntry, TrunSamples,
+    Atom, Decode, Mfhd, Moof, Prft, ReferenceTime, Tfdt, Tfhd, Traf, Trun, TrunEntry, TrunSamples,
 };
 
 use super::boxes::{find, write, write_box};
@@ -138,6 +138,22 @@ pub(in crate::record) fn frames(fragment: &[u8]) -> Result<Vec<FrameAt>, ReadErr
         return Err(ReadError::damaged(source.at, "bytes follow the fragment"));
     }
     Ok(frames)
+}
+
+/// The decode time of the first frame of a fragment, and the sum of the durations of its frames, in ticks.
+pub(in crate::record) fn ticks_of(fragment: &[u8]) -> Option<(u64, u64)> {
+    let prft_bytes = u32::from_be_bytes(*fragment.first_chunk()?);
+    let mut moof = fragment.get(usize::try_from(prft_bytes).ok()?..)?;
+    let moof = Moof::decode(&mut moof).ok()?;
+    let track = moof.traf.first()?;
+    let durations = track.trun.iter().flat_map(|run| match &run.samples {
+        TrunSamples::Explicit(entries) => entries.as_slice(),
+        _ => &[],
+    });
+    let ticks = durations
+        .map(|entry| u64::from(entry.duration.unwrap_or(0)))
+        .sum();
+    Some((track.tfdt.as_ref()?.base_media_decode_time, ticks))
 }
 
 /// A fragment as it is read.

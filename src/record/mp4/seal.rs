@@ -17,6 +17,7 @@
 use mp4_atom::Decode;
 
 use super::boxes::write_box;
+use crate::base::Checksum;
 
 /// The extended type of the box. Random.
 pub(super) const UUID: [u8; 16] = [
@@ -76,7 +77,7 @@ pub(super) fn seal(
 /// Writes the checksum of a block that ends with room for it. A tail has it again after its other sizes are known.
 pub(super) fn write_checksum(block: &mut [u8]) {
     let (sealed, crc) = block.split_at_mut(block.len() - CRC_BYTES);
-    crc.copy_from_slice(&crc32fast::hash(sealed).to_be_bytes());
+    crc.copy_from_slice(&Checksum::of(sealed).to_be_bytes());
 }
 
 impl Seal {

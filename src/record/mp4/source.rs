@@ -4,6 +4,7 @@ use std::io::{BufRead, ErrorKind};
 
 use super::seal::{BlockKind, CRC_BYTES, SMALLEST_BODY, Seal};
 use super::{LARGEST_BYTES, ReadError};
+use crate::base::Checksum;
 
 /// Length of the size and the type of a box.
 const HEADER_BYTES: u64 = 8;
@@ -54,7 +55,7 @@ pub(super) struct Source<R> {
     pub(super) at: u64,
     /// The first byte of the block.
     pub(super) block_at: u64,
-    crc: crc32fast::Hasher,
+    crc: Checksum,
 }
 
 impl<R: BufRead> Source<R> {
@@ -64,7 +65,7 @@ impl<R: BufRead> Source<R> {
             input,
             at,
             block_at: at,
-            crc: crc32fast::Hasher::new(),
+            crc: Checksum::default(),
         }
     }
 
@@ -192,12 +193,12 @@ impl<R: BufRead> Source<R> {
         self.pass_all(header, header.body_bytes - CRC_BYTES as u64, |piece| {
             body.extend_from_slice(piece);
         })?;
-        let computed = std::mem::take(&mut self.crc).finalize();
+        let computed = self.crc.value();
         let mut written = Vec::with_capacity(CRC_BYTES);
         self.pass_all(header, CRC_BYTES as u64, |piece| {
             written.extend_from_slice(piece);
         })?;
-        self.crc.reset();
+        self.crc = Checksum::default();
         self.block_at = self.at;
         if written != computed.to_be_bytes() {
             let reason = format!("wrong checksum of bytes {block_at} to {}", header.end());

@@ -476,6 +476,10 @@ fn without_tests<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
         let mut depth = 0usize;
         while at < tokens.len() {
             let token = tokens[at];
+            // The end of what holds the item: it was the last field of a struct.
+            if depth == 0 && [")", "]", "}"].contains(&token) {
+                break;
+            }
             at += 1;
             match token {
                 "(" | "[" | "{" => depth += 1,

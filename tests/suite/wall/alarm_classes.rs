@@ -77,6 +77,7 @@ fn an_alarm_class_that_no_model_has_is_named_until_one_has_it() {
         since: jiff::Timestamp::now(),
         reason: None,
         uri: "test-pattern:".to_owned(),
+        recording: None,
         metrics: SourceMetrics::default(),
     };
     other.retain("nvr/sources/1", status.to_json());

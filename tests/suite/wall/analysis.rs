@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use nvr::base::{SessionId, SourceId};
 use nvr::config::TestPattern;
-use nvr::event::{Presence, PresenceState, SourceMetrics, SourceState, SourceStatus};
+use nvr::event::{
+    Presence, PresenceState, RecordingState, RecordingStatus, SourceMetrics, SourceState,
+    SourceStatus,
+};
 use nvr::render::paint::class_color;
 
 use super::{cameras_at, sources};
@@ -174,6 +177,10 @@ impl Said<'_> {
     }
 
     fn status(&self, state: SourceState) {
+        self.recorded(state, None);
+    }
+
+    fn recorded(&self, state: SourceState, recording: Option<RecordingStatus>) {
         let status = SourceStatus {
             source_id: SourceId(0),
             instance_id: "stand-in".into(),
@@ -182,11 +189,48 @@ impl Said<'_> {
             since: jiff::Timestamp::now(),
             reason: None,
             uri: "rtsp://127.0.0.1/live0.stream".to_owned(),
+            recording,
             metrics: SourceMetrics::default(),
         };
         self.broker
             .publish("nvr/sources/0", &status.to_json(), true);
     }
+}
+
+#[test]
+fn a_camera_that_its_processor_can_not_record_says_so() {
+    let broker = Broker::start(Kind::Mosquitto);
+    let cameras = cameras_at(0, 1);
+    let shown = [format!("0={}", cameras.url(0))];
+    let said = Said {
+        broker: &broker,
+        session: "first",
+    };
+    let is = |state, reason: Option<&str>| {
+        Some(RecordingStatus {
+            state: Some(state),
+            reason: reason.map(str::to_owned),
+        })
+    };
+    said.presence(PresenceState::Online);
+    let wall = Wall::start(broker.port(), &sources(&shown));
+    let disk = Some("the disk is full");
+    for state in [RecordingState::Failing, RecordingState::Refused] {
+        said.recorded(SourceState::Live, is(state, disk));
+        wall.until_says(0, "NOT RECORDING");
+        wall.until_shown(0, |tile| {
+            has_label(tile, WARNING, "NOT RECORDING")?;
+            is_bright(tile)
+        });
+        said.recorded(SourceState::Live, is(RecordingState::Recording, None));
+        wall.until_says(0, "");
+    }
+    // Both states are shown, one below the other.
+    said.recorded(SourceState::Paused, is(RecordingState::Failing, disk));
+    wall.until_says(0, "PAUSED · NOT RECORDING");
+    // A status counts only while its processor is online.
+    said.presence(PresenceState::Offline);
+    wall.until_says(0, "NO PROCESSOR");
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn publish_all(broker: &Broker) -> (tokio::runtime::Runtime, nvr::bus::Link) {
             since: jiff::Timestamp::now(),
             reason: None,
             uri: "rtsp://x/".to_owned(),
+            recording: None,
             metrics: SourceMetrics::default(),
         };
         link.retain(&format!("nvr/sources/{id}"), status.to_json());

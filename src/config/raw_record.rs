@@ -1,0 +1,25 @@
+//! The table of the recording, as it stands in the file.
+
+use std::time::Duration;
+
+use super::amount::{Amount, GIGABYTE, MEGABYTE};
+use super::declare::settings;
+use super::duration::{MINUTE, SECOND, Span};
+
+settings! {
+    /// Recording of what the cameras of a processor send.
+    #[schemars(rename = "Record")]
+    pub struct RawRecord {
+        /// Directory of the recordings. A relative path starts from the directory of the configuration file. Default: none,
+        /// nothing is recorded.
+        pub dir: Option<String>;
+        /// Maximum space of the recordings. Beyond it the oldest are deleted. Default: none, only min_free limits them.
+        pub budget: Option<Amount>, within Amount(100 * MEGABYTE)..=Amount(1_000_000 * GIGABYTE);
+        /// Free space that the recordings leave in the file system of their directory, {range}. Below it the oldest are deleted.
+        pub min_free: Amount = Amount(2 * GIGABYTE), within Amount(0)..=Amount(1_000_000 * GIGABYTE);
+        /// Time after which what was recorded survives a power cut, {range}. Shorter times wear the medium more.
+        pub durable_every: Span = Span::seconds(5), within SECOND..=MINUTE;
+        /// Length of a file, {range}. A file ends with the first key frame after it.
+        pub file_length: Span = Span::seconds(60), within Duration::from_secs(2)..=10 * MINUTE;
+    }
+}

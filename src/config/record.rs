@@ -1,0 +1,59 @@
+//! The checked settings of the recording.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::RawRecord;
+use super::check::Checker;
+use super::choice::choice;
+
+/// Where recordings are kept, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// Directory of the recordings.
+    pub dir: PathBuf,
+    /// Maximum space of the recordings in bytes; `None` means no limit but `min_free`.
+    pub budget_bytes: Option<u64>,
+    /// Bytes that stay free in the file system.
+    pub min_free_bytes: u64,
+    /// Time after which what was recorded survives a power cut.
+    pub durable_every: Duration,
+    /// Length of a file, up to the next key frame.
+    pub file_length: Duration,
+}
+
+choice! {
+    /// What of a camera is recorded.
+    RecordChoice {
+        /// All that it sends.
+        #[default]
+        Continuous,
+        /// Nothing.
+        Off,
+    }
+}
+
+impl Checker<'_> {
+    /// The settings of the recording, if there is a directory for it.
+    pub(super) fn record(&mut self, raw: &RawRecord) -> Option<RecordSettings> {
+        let budget = self.within("record", raw.budget());
+        let settings = RecordSettings {
+            dir: PathBuf::new(),
+            budget_bytes: budget,
+            min_free_bytes: self.within("record", raw.min_free()),
+            durable_every: self.within("record", raw.durable_every()),
+            file_length: self.within("record", raw.file_length()),
+        };
+        let dir = raw.dir.as_deref()?;
+        if dir.is_empty() {
+            self.report(
+                "record.dir",
+                "must name a directory; remove the key to record nothing",
+            );
+        }
+        Some(RecordSettings {
+            dir: self.base.join(dir),
+            ..settings
+        })
+    }
+}

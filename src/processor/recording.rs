@@ -1,0 +1,241 @@
+//! The recording of a processor's cameras: starts the recorder, tries again while it can't start, and tells the sources how they
+//! are recorded.
+//!
+//! Nothing here makes a source wait: cameras, detection and the processor's start do not depend on the disk. The disk is touched
+//! by the recorder's thread, and by the thread of this file while the recorder starts.
+
+use std::io;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tracing::{info, warn};
+
+use super::pipeline::Pipeline;
+use super::source::Source;
+use crate::base::{Backoff, Clock, SourceId, Stop};
+use crate::config::{Location, RecordChoice, RecordSettings, Settings, SourceSettings};
+use crate::event::{RecordingState, RecordingStatus};
+use crate::media::{Codec, CodedUnit, UnitSink};
+use crate::record::{self, RecordedSource, Recorder, RecordingReport};
+
+/// Time between two looks at the recorder, whose changes are published.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// First and longest wait before a recorder that can't start is started again.
+const RETRY_WAITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// Longest wait for the last files when the recording ends.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The recording of one directory. Dropping it closes the files, and waits for that for some seconds.
+pub(super) struct Recording {
+    shared: Arc<Shared>,
+    stop: Stop,
+    ended: Stop,
+}
+
+/// What the thread of the recording and the cameras share.
+#[derive(Default)]
+struct Shared {
+    recorder: ArcSwapOption<Recorder>,
+    /// Why there is no recorder.
+    refused: ArcSwapOption<String>,
+}
+
+/// One camera, recorded as soon as there is a recorder.
+struct RecordedCamera {
+    id: SourceId,
+    shared: Arc<Shared>,
+    recorded: OnceLock<Arc<RecordedSource>>,
+}
+
+/// What takes the access units of a source, if it is recorded.
+pub(super) fn units(
+    recording: Option<&Recording>,
+    source: &SourceSettings,
+) -> Option<Arc<dyn UnitSink>> {
+    let recording = recording?;
+    (source.record == RecordChoice::Continuous).then(|| recording.camera(source.id))
+}
+
+impl Recording {
+    /// The recording that the settings want. If the system gives no thread for it, there is none, and the log says so.
+    pub(super) fn of(settings: &Settings, pipeline: &Arc<Pipeline>) -> Option<Self> {
+        let (clock, weak) = (pipeline.clock.clone(), Arc::downgrade(pipeline));
+        Self::start(settings.record.as_ref()?, clock, weak)
+            .inspect_err(|error| warn!(%error, "nothing is recorded: the system gives no thread"))
+            .ok()
+    }
+
+    /// Starts the recorder on a thread of its own.
+    fn start(
+        settings: &RecordSettings,
+        clock: Clock,
+        pipeline: Weak<Pipeline>,
+    ) -> io::Result<Self> {
+        let recording = Self {
+            shared: Arc::default(),
+            stop: Stop::default(),
+            ended: Stop::default(),
+        };
+        let (shared, stop, ended) = (
+            recording.shared.clone(),
+            recording.stop.clone(),
+            recording.ended.clone(),
+        );
+        let settings = settings.clone();
+        let thread = std::thread::Builder::new().name("recording".to_owned());
+        thread.spawn(move || {
+            shared.run(&settings, &clock, &pipeline, &stop);
+            // Closes the files.
+            shared.recorder.store(None);
+            ended.raise();
+        })?;
+        Ok(recording)
+    }
+
+    /// What takes the access units of a camera.
+    fn camera(&self, id: SourceId) -> Arc<dyn UnitSink> {
+        Arc::new(RecordedCamera {
+            id,
+            shared: self.shared.clone(),
+            recorded: OnceLock::new(),
+        })
+    }
+
+    /// Closes the file of a camera that is not recorded any more.
+    pub(super) fn remove(&self, id: SourceId) {
+        if let Some(recorder) = &*self.shared.recorder.load() {
+            recorder.remove(id);
+        }
+    }
+
+    /// How the recording goes; `None` while there is no recorder.
+    pub(super) fn report(&self) -> Option<RecordingReport> {
+        let recorder = self.shared.recorder.load();
+        recorder.as_ref().map(|recorder| recorder.report())
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.stop.raise();
+        if !self.ended.wait(CLOSE_LIMIT) {
+            warn!("the disk of the recordings does not answer; they are closed at the next start");
+        }
+    }
+}
+
+impl Shared {
+    fn run(
+        &self,
+        settings: &RecordSettings,
+        clock: &Clock,
+        pipeline: &Weak<Pipeline>,
+        stop: &Stop,
+    ) {
+        let mut backoff = Backoff::new(RETRY_WAITS.0, RETRY_WAITS.1);
+        let mut retry_at = Duration::ZERO;
+        loop {
+            if self.recorder.load().is_none() && clock.now() >= retry_at {
+                match Recorder::start(wanted(settings), clock.clone()) {
+                    Ok(recorder) => {
+                        info!(dir = %settings.dir.display(), "recording");
+                        self.recorder.store(Some(Arc::new(recorder)));
+                        self.refused.store(None);
+                    }
+                    Err(error) => {
+                        let wait = backoff.next_wait();
+                        warn!(%error, wait_ms = wait.as_millis(), "nothing is recorded");
+                        retry_at = clock.now() + wait;
+                        self.refused.store(Some(Arc::new(error.to_string())));
+                    }
+                }
+            }
+            let Some(pipeline) = pipeline.upgrade() else {
+                return;
+            };
+            self.tell(&pipeline);
+            drop(pipeline);
+            if stop.wait(LOOK_EVERY) {
+                return;
+            }
+        }
+    }
+
+    /// Tells each source how it is recorded.
+    fn tell(&self, pipeline: &Pipeline) {
+        let report = self.recorder.load().as_ref().map(|it| it.report());
+        for source in pipeline.sources.load().values() {
+            source.set_recording(self.status(source, report.as_ref()));
+        }
+    }
+
+    fn status(&self, source: &Source, report: Option<&RecordingReport>) -> Option<RecordingStatus> {
+        if source.settings().record == RecordChoice::Off {
+            return None;
+        }
+        let because = |state, reason: String| RecordingStatus {
+            state: Some(state),
+            reason: Some(reason),
+        };
+        let is = |state| RecordingStatus {
+            state: Some(state),
+            reason: None,
+        };
+        if let Some(reason) = not_recordable(source) {
+            return Some(because(RecordingState::Refused, reason));
+        }
+        if let Some(reason) = &*self.refused.load() {
+            return Some(because(RecordingState::Failing, reason.to_string()));
+        }
+        let recorded = report.and_then(|report| report.sources.get(&source.id));
+        Some(match recorded.map(|recorded| &recorded.state) {
+            None | Some(record::RecordingState::Waiting) => is(RecordingState::Waiting),
+            Some(record::RecordingState::Recording) => is(RecordingState::Recording),
+            Some(record::RecordingState::Failing { reason, .. }) => {
+                because(RecordingState::Failing, reason.clone())
+            }
+            Some(record::RecordingState::NotRecordable { reason }) => {
+                because(RecordingState::Refused, reason.clone())
+            }
+        })
+    }
+}
+
+fn wanted(settings: &RecordSettings) -> record::RecordSettings {
+    record::RecordSettings {
+        durable_every: settings.durable_every,
+        file_length: settings.file_length,
+        ..record::RecordSettings::new(&settings.dir)
+    }
+}
+
+/// Why a source can't be recorded at all.
+fn not_recordable(source: &Source) -> Option<String> {
+    let settings = source.settings();
+    if !matches!(settings.stream.location, Location::Rtsp(_)) {
+        return Some(format!(
+            "only RTSP cameras are recorded, and this is {}; set record = \"off\" for it",
+            settings.stream.location
+        ));
+    }
+    let sends_jpeg = source
+        .snapshot()
+        .is_some_and(|snapshot| snapshot.facts.codec == Codec::Mjpeg.name());
+    sends_jpeg.then(|| {
+        "the camera sends MJPEG, which is not recorded; set it to H.264 or H.265".to_owned()
+    })
+}
+
+impl UnitSink for RecordedCamera {
+    fn unit(&self, unit: CodedUnit) {
+        let recorded = self.recorded.get().cloned().or_else(|| {
+            let recorder = self.shared.recorder.load();
+            let recorded = recorder.as_ref()?.source(self.id);
+            Some(self.recorded.get_or_init(|| recorded).clone())
+        });
+        if let Some(recorded) = recorded {
+            recorded.unit(unit);
+        }
+    }
+}
