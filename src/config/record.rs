@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::RawRecord;
-use super::check::Checker;
 use super::choice::choice;
 
 /// Where recordings are kept, and how.
@@ -30,30 +28,5 @@ choice! {
         Continuous,
         /// Nothing.
         Off,
-    }
-}
-
-impl Checker<'_> {
-    /// The settings of the recording, if there is a directory for it.
-    pub(super) fn record(&mut self, raw: &RawRecord) -> Option<RecordSettings> {
-        let budget = self.within("record", raw.budget());
-        let settings = RecordSettings {
-            dir: PathBuf::new(),
-            budget_bytes: budget,
-            min_free_bytes: self.within("record", raw.min_free()),
-            durable_every: self.within("record", raw.durable_every()),
-            file_length: self.within("record", raw.file_length()),
-        };
-        let dir = raw.dir.as_deref()?;
-        if dir.is_empty() {
-            self.report(
-                "record.dir",
-                "must name a directory; remove the key to record nothing",
-            );
-        }
-        Some(RecordSettings {
-            dir: self.base.join(dir),
-            ..settings
-        })
     }
 }

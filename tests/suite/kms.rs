@@ -1,5 +1,6 @@
 //! Tests with real kernel drivers in a virtual machine: displays of two kinds and a camera. `tools/test kms` runs them.
 
+mod power_cut;
 mod wall;
 
 use std::time::Duration;

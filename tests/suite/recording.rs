@@ -20,7 +20,7 @@ const FRAMES: u32 = 60;
 const FPS: u32 = 20;
 
 /// The recordings of a source, oldest first.
-fn recordings(dir: &Path, source: u32) -> Vec<PathBuf> {
+pub(crate) fn recordings(dir: &Path, source: u32) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![dir.join(source.to_string())];
     while let Some(folder) = folders.pop() {
@@ -76,7 +76,7 @@ fn pictures(file: &Path, codec: &str) -> Vec<Vec<u8>> {
 }
 
 /// Checks that a file is played by other programs without a word.
-fn plays(file: &Path) {
+pub(crate) fn plays(file: &Path) {
     let path = file.to_str().expect("a plain path");
     let played = run("ffmpeg", &["-v", "warning", "-i", path, "-f", "null", "-"]);
     assert!(played.status.success(), "{path}: {played:?}");
@@ -90,8 +90,29 @@ fn plays(file: &Path) {
     assert!(found.status.success(), "{path}: {found:?}");
 }
 
+/// The number of pictures in a file, as another program counts them.
+pub(crate) fn pictures_in(file: &Path) -> u32 {
+    let path = file.to_str().expect("a plain path");
+    let counted = run(
+        "ffprobe",
+        &[
+            "-v",
+            "error",
+            "-count_packets",
+            "-show_entries",
+            "stream=nb_read_packets",
+            "-of",
+            "csv=p=0",
+            path,
+        ],
+    );
+    let text = String::from_utf8_lossy(&counted.stdout).into_owned();
+    let number = text.trim().trim_end_matches(',').parse();
+    number.unwrap_or_else(|_| panic!("{path}: {counted:?}"))
+}
+
 /// Runs `nvr record fsck` on a directory: its exit code and what it says.
-fn fsck(dir: &Path) -> (Option<i32>, String) {
+pub(crate) fn fsck(dir: &Path) -> (Option<i32>, String) {
     let mut command = nvr();
     let checked = command.args(["record", "fsck"]).arg(dir).output();
     let checked = checked.expect("nvr runs");

@@ -91,11 +91,21 @@ impl Vm {
     /// # Panics
     /// With the last lines of the console where it does not come up.
     pub(crate) fn boot(name: &str, gpu: Gpu, modules: &[&str]) -> Self {
+        Self::boot_machine(name, gpu, modules, None)
+    }
+
+    /// The same with a disk, `/dev/vda`, whose content is in the file `disk`. What the guest has not written when it is dropped
+    /// is lost, as at a loss of power.
+    pub(crate) fn boot_with_disk(name: &str, gpu: Gpu, disk: &Path) -> Self {
+        Self::boot_machine(name, gpu, &["virtio_blk", "ext4"], Some(disk))
+    }
+
+    fn boot_machine(name: &str, gpu: Gpu, modules: &[&str], disk: Option<&Path>) -> Self {
         // Its plugins are registered by this machine, which is quicker at it.
         let registered = Command::new("gst-inspect-1.0").arg("--version").output();
         assert!(registered.is_ok_and(|output| output.status.success()));
         if has_kvm() && !KVM_FAILED.load(Ordering::Relaxed) {
-            if let Ok(vm) = Self::start(name, gpu, modules, true) {
+            if let Ok(vm) = Self::start(name, gpu, modules, disk, true) {
                 return vm;
             }
             KVM_FAILED.store(true, Ordering::Relaxed);
@@ -107,19 +117,30 @@ impl Vm {
             let console = fs::read(&console).unwrap_or_default();
             String::from_utf8_lossy(&console).contains("Kernel panic")
         };
-        match Self::start(name, gpu, modules, false) {
-            Err(_) if panicked() => Self::start(name, gpu, modules, false),
+        match Self::start(name, gpu, modules, disk, false) {
+            Err(_) if panicked() => Self::start(name, gpu, modules, disk, false),
             outcome => outcome,
         }
         .unwrap_or_else(|reason| panic!("{reason}"))
     }
 
-    fn start(name: &str, gpu: Gpu, modules: &[&str], kvm: bool) -> Result<Self, String> {
+    fn start(
+        name: &str,
+        gpu: Gpu,
+        modules: &[&str],
+        disk: Option<&Path>,
+        kvm: bool,
+    ) -> Result<Self, String> {
         let dir = tempfile::tempdir().expect("a folder");
         let share = dir.path().join("share");
         fs::create_dir(&share).expect("a new folder");
         let console = kept("logs").join(format!("{name}.log"));
-        let command = qemu(dir.path(), &console, gpu, modules, kvm);
+        let mut command = qemu(dir.path(), &console, gpu, modules, kvm);
+        if let Some(disk) = disk {
+            // Past this machine's cache: what the guest has flushed is in the file.
+            let drive = format!("file={},format=raw,if=virtio,cache=none", disk.display());
+            command.args(["-drive", &drive]);
+        }
         let mut machine = Running::start(command);
         let limit = if kvm { KVM_BOOT_LIMIT } else { BOOT_LIMIT };
         let deadline = Instant::now() + limit;
@@ -174,6 +195,11 @@ impl Vm {
     pub(crate) fn spawn(&self, program: &str, arguments: &[&str]) -> Job {
         self.agent
             .start(&format!("exec {}", quoted(program, arguments)))
+    }
+
+    /// Puts a file into the folder that the guest has as `/run/share`.
+    pub(crate) fn share(&self, name: &str, text: &str) {
+        fs::write(self.dir.path().join("share").join(name), text).expect("the share is writable");
     }
 
     /// Starts the program under test in the guest.
