@@ -35,6 +35,7 @@ mod model_try;
 mod picture_output;
 mod processor;
 mod provision;
+mod record;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod wall;
@@ -84,6 +85,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
+    /// List and check recordings
+    Record(record::RecordArgs),
     /// List, show, choose, fetch, import and try models; build their engines and measure them
     Model(model::ModelArgs),
     /// Run a demonstration: a broker, cameras, a processor and a wall in one process
@@ -147,6 +150,7 @@ pub fn main() -> ExitCode {
             }
             watch::main(args).map(|()| ExitCode::SUCCESS)
         }
+        Command::Record(args) => record::main(args),
         Command::Model(args) => model::main(args).map(|()| ExitCode::SUCCESS),
         Command::EngineBuilder(args) => {
             logging::start(log_format);

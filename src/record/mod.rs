@@ -10,6 +10,7 @@
 //! When the disk is slow, the queue drops whole groups of pictures. When it fails, the source's file is given up and a new one is
 //! tried, after 5 s and then up to 60 s. All that is dropped is counted ([`SourceReport::dropped_groups`]).
 
+mod check;
 mod cut;
 mod disk;
 mod durable;
@@ -34,6 +35,7 @@ mod power_cut_tests;
 #[cfg(test)]
 mod testing;
 
+pub use check::{CheckSummary, Finding, FindingKind, ListedRecording, ListedState, check, list};
 pub use error::{DiskFault, RecordError};
 pub use recorder::{RecordSettings, RecordedSource, Recorder};
 pub use recovery::{Recovered, RecoveryOutcome};

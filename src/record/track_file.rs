@@ -233,14 +233,14 @@ impl<F> TrackFile<F> {
     }
 
     fn place_of(&self, sequence: u32, units: &[CodedUnit], bytes: &[u8]) -> Option<FragmentPlace> {
-        let (first_tick, ticks) = mp4::ticks_of(bytes)?;
+        let read = mp4::read_fragment(bytes).ok()?;
         let first = units.first()?;
         Some(FragmentPlace {
             offset: self.written,
             bytes: bytes.len() as u64,
             sequence,
-            first_tick,
-            ticks,
+            first_tick: read.frames.first()?.decode_tick,
+            ticks: read.ticks,
             captured_unix: first.captured_unix,
             frames: u32::try_from(units.len()).ok()?,
             begins_with_key: first.is_key,

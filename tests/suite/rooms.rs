@@ -94,6 +94,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "detect",
             "track",
             "event",
+            "record",
             "bus",
             "align",
             "render",

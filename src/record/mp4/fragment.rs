@@ -4,14 +4,14 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use mp4_atom::{
-    Atom, Decode, Mfhd, Moof, Prft, ReferenceTime, Tfdt, Tfhd, Traf, Trun, TrunEntry, TrunSamples,
+    Atom, Mfhd, Moof, Prft, ReferenceTime, Tfdt, Tfhd, Traf, Trun, TrunEntry, TrunSamples,
 };
 
 use super::boxes::{find, write, write_box};
+use super::parts::{FragmentError, FrameAt, LARGEST_BYTES, LATEST_TICK, ReadError, TRACK};
 use super::seal::{BlockKind, Seal, seal};
 use super::source::{BoxHeader, Source};
-use super::times::{FrameTimes, LATEST_TICK, nanoseconds, ntp, tick};
-use super::{FragmentError, FrameAt, LARGEST_BYTES, ReadError, TRACK};
+use super::times::{FrameTimes, nanoseconds, ntp, tick};
 use crate::base::CaptureClock;
 use crate::media::CodedUnit;
 
@@ -126,42 +126,27 @@ fn write_moof(out: &mut Vec<u8>, sequence: u32, times: &FrameTimes, units: &[Cod
     write(out, &moof);
 }
 
-/// The frames of one fragment, from its bytes, in decoding order. The seal is checked.
+/// Reads one fragment from its bytes. The seal is checked.
 ///
 /// # Errors
 /// If it is not sound.
-pub(in crate::record) fn frames(fragment: &[u8]) -> Result<Vec<FrameAt>, ReadError> {
+pub(in crate::record) fn read_fragment(fragment: &[u8]) -> Result<Fragment, ReadError> {
     let mut source = Source::new(fragment, 0);
     let first = source.required(b"prft")?;
-    let frames = fragment_block(&mut source, &first, None)?.frames;
+    let read = fragment_block(&mut source, &first, None)?;
     if source.at < fragment.len() as u64 {
         return Err(ReadError::damaged(source.at, "bytes follow the fragment"));
     }
-    Ok(frames)
-}
-
-/// The decode time of the first frame of a fragment, and the sum of the durations of its frames, in ticks.
-pub(in crate::record) fn ticks_of(fragment: &[u8]) -> Option<(u64, u64)> {
-    let prft_bytes = u32::from_be_bytes(*fragment.first_chunk()?);
-    let mut moof = fragment.get(usize::try_from(prft_bytes).ok()?..)?;
-    let moof = Moof::decode(&mut moof).ok()?;
-    let track = moof.traf.first()?;
-    let durations = track.trun.iter().flat_map(|run| match &run.samples {
-        TrunSamples::Explicit(entries) => entries.as_slice(),
-        _ => &[],
-    });
-    let ticks = durations
-        .map(|entry| u64::from(entry.duration.unwrap_or(0)))
-        .sum();
-    Some((track.tfdt.as_ref()?.base_media_decode_time, ticks))
+    Ok(read)
 }
 
 /// A fragment as it is read.
-pub(super) struct Fragment {
+#[derive(Debug)]
+pub(in crate::record) struct Fragment {
     /// At least one, in decoding order.
-    pub(super) frames: Vec<FrameAt>,
+    pub(in crate::record) frames: Vec<FrameAt>,
     /// The sum of their durations in ticks.
-    pub(super) ticks: u64,
+    pub(in crate::record) ticks: u64,
 }
 
 /// Reads a fragment after the header of its first box, and checks its seal, with its id and sequence if they are known.

@@ -6,7 +6,7 @@ use super::*;
 fn frames_are_read_as_they_were_written() {
     let (units, next) = units()[1].clone();
     let bytes = fragment(ID, 2, BASE_NS, &units, Some(next)).expect("a fragment");
-    let frames = frames(&bytes).expect("sound");
+    let frames = read_fragment(&bytes).expect("sound").frames;
     let times: Vec<_> = frames
         .iter()
         .map(|frame| (frame.decode_tick, frame.presentation_tick))
@@ -47,7 +47,7 @@ fn bad_times_of_a_camera_are_still_a_fragment() {
     for next in [None, Some(0), Some(BASE_NS), Some(u64::MAX)] {
         for base in [0, BASE_NS, u64::MAX] {
             let bytes = fragment(ID, 1, base, &units, next).expect("a fragment");
-            let frames = frames(&bytes).expect("sound");
+            let frames = read_fragment(&bytes).expect("sound").frames;
             let decode: Vec<u64> = frames.iter().map(|frame| frame.decode_tick).collect();
             assert!(
                 decode.windows(2).all(|pair| pair[0] < pair[1]),
@@ -79,7 +79,7 @@ fn bytes_after_a_fragment_are_damage() {
     let mut bytes = fragment(ID, 1, BASE_NS, &units, Some(next)).expect("a fragment");
     let length = bytes.len();
     bytes.push(0);
-    let error = frames(&bytes).expect_err("one byte too many");
+    let error = read_fragment(&bytes).expect_err("one byte too many");
     assert_eq!(
         error.to_string(),
         format!("the recording is damaged at byte {length}: bytes follow the fragment")
@@ -97,7 +97,7 @@ fn boxes_nested_without_end_do_not_overflow_the_stack() {
     }
     bytes.extend(b"\0\0\0\x08mdat");
     seal(&mut bytes, BlockKind::Fragment, ID, 1, |_| ());
-    let error = frames(&bytes).expect_err("no frames");
+    let error = read_fragment(&bytes).expect_err("no frames");
     assert_eq!(
         error.to_string(),
         "the recording is damaged at byte 28: `moof` has no track"
@@ -117,7 +117,7 @@ fn a_changed_fragment_with_a_right_checksum_does_not_panic() {
             continue;
         }
         write_checksum(&mut bytes);
-        if let Ok(frames) = frames(&bytes) {
+        if let Ok(Fragment { frames, .. }) = read_fragment(&bytes) {
             accepted += 1;
             let end = |frame: &FrameAt| frame.offset + u64::from(frame.bytes);
             assert!(frames.iter().all(|frame| end(frame) <= bytes.len() as u64));

@@ -10,10 +10,10 @@ use mp4_atom::{
 };
 
 use super::boxes::{find, split_box, write, write_box};
+use super::parts::{FileHead, ReadError, TIMESCALE, TRACK};
 use super::seal::{BlockKind, Seal, seal};
 use super::source::Source;
 use super::times::nanoseconds;
-use super::{FileHead, ReadError, TIMESCALE, TRACK};
 use crate::base::{Size, SourceId};
 use crate::media::{Codec, CodedFormat};
 

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Read};
 
 use super::fragment::fragment_block;
 use super::head::head_block;
+use super::parts::{FileEnding, FragmentPlace, ReadError, Reading};
 use super::source::Source;
 use super::tail::tail_block;
-use super::{FileEnding, FragmentPlace, ReadError, Reading};
 
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 128 * 1024;

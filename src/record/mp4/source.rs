@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, ErrorKind};
 
+use super::parts::{LARGEST_BYTES, ReadError};
 use super::seal::{BlockKind, CRC_BYTES, SMALLEST_BODY, Seal};
-use super::{LARGEST_BYTES, ReadError};
 use crate::base::Checksum;
 
 /// Length of the size and the type of a box.

@@ -19,10 +19,10 @@ use mp4_atom::{Decode, FragmentInfo, Mfro, Tfra};
 
 use super::boxes::{write, write_box};
 use super::fragment::PRFT_BYTES;
+use super::parts::{FragmentPlace, LARGEST_BYTES, ReadError, TRACK};
 use super::seal::{BlockKind, Seal, seal, write_checksum};
 use super::source::{BoxHeader, Source};
 use super::times::nanoseconds;
-use super::{FragmentPlace, LARGEST_BYTES, ReadError, TRACK};
 
 /// Length of `mfro`.
 const MFRO_BYTES: usize = 16;
@@ -171,14 +171,6 @@ pub(in crate::record) fn closed_fragments(
         Err(ReadError::Damaged { .. }) => Ok(None),
         Err(ReadError::Io(error)) => Err(error),
     }
-}
-
-/// Whether a file ends with a sound tail, by its last bytes alone.
-///
-/// # Errors
-/// Those of the system.
-pub(in crate::record) fn is_closed(input: &mut (impl Read + Seek)) -> io::Result<bool> {
-    Ok(closed_fragments(input)?.is_some())
 }
 
 #[cfg(test)]

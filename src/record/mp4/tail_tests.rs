@@ -4,7 +4,8 @@ use super::super::testing::{ID, blocks, file, mutate, places};
 use super::*;
 
 fn closed(bytes: &[u8]) -> bool {
-    is_closed(&mut Cursor::new(bytes)).expect("memory can be read")
+    let fragments = closed_fragments(&mut Cursor::new(bytes));
+    fragments.expect("memory can be read").is_some()
 }
 
 #[test]

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use super::{FragmentError, TIMESCALE};
+use super::parts::{FragmentError, LATEST_TICK, TIMESCALE};
 
-/// The latest time in a file: composition offsets are signed and have 32 bits.
-pub(super) const LATEST_TICK: u64 = i32::MAX as u64;
 /// The duration of a frame when nothing tells it: that of 25 frames a second.
 const ASSUMED_TICKS: u32 = TIMESCALE / 25;
 /// Seconds from the epoch of NTP, 1900, to that of Unix.

@@ -97,7 +97,12 @@ impl Vm {
     /// The same with a disk, `/dev/vda`, whose content is in the file `disk`. What the guest has not written when it is dropped
     /// is lost, as at a loss of power.
     pub(crate) fn boot_with_disk(name: &str, gpu: Gpu, disk: &Path) -> Self {
-        Self::boot_machine(name, gpu, &["virtio_blk", "ext4"], Some(disk))
+        Self::boot_machine(
+            name,
+            gpu,
+            &["virtio_blk", "crc32c_generic", "ext4"],
+            Some(disk),
+        )
     }
 
     fn boot_machine(name: &str, gpu: Gpu, modules: &[&str], disk: Option<&Path>) -> Self {
