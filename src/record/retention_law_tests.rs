@@ -1,0 +1,132 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::ASIDE;
+use super::model::{DIR, MB, ModelDisk, close, path, retention, write};
+use crate::record::space::{OPEN_EXTRA_BYTES, STEP_BYTES, margin};
+use crate::record::stock::Entry;
+
+#[derive(Debug, Clone)]
+enum Op {
+    Open(u32, u64, u64),
+    Grow(usize, u64),
+    Close(usize, u64),
+    Others(u64),
+    Vanish(usize),
+    Break(usize),
+    Mend,
+    Advance(u64),
+    Step,
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    let bytes = 1..12 * MB;
+    prop_oneof![
+        4 => (0..3u32, 0..20_000u64, bytes.clone()).prop_map(|(a, b, c)| Op::Open(a, b, c)),
+        6 => (any::<usize>(), bytes.clone()).prop_map(|(a, b)| Op::Grow(a, b)),
+        4 => (any::<usize>(), bytes).prop_map(|(a, b)| Op::Close(a, b)),
+        1 => (0..1500 * MB).prop_map(Op::Others),
+        1 => any::<usize>().prop_map(Op::Vanish),
+        1 => any::<usize>().prop_map(Op::Break),
+        1 => Just(Op::Mend),
+        1 => (0..100_000u64).prop_map(Op::Advance),
+        4 => Just(Op::Step),
+    ]
+}
+
+/// One of some paths.
+fn pick<'a>(paths: impl Iterator<Item = &'a PathBuf>, number: usize) -> Option<PathBuf> {
+    let paths: Vec<_> = paths.collect();
+    let picked = paths.get(number.checked_rem(paths.len())?)?;
+    Some((*picked).clone())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn limits_hold_and_only_the_oldest_closed_recordings_go(
+        present in prop::collection::btree_map((0..3u32, 0..20_000u64), 1..20 * MB, 0..30),
+        budget in 60 * MB..600 * MB,
+        min_free in 0..500 * MB,
+        ops in prop::collection::vec(any_op(), 1..150),
+    ) {
+        let disk = ModelDisk::new(2000 * MB);
+        let foreign = ["0/notes.txt", "x/1.mp4", "0/2026-11-28/08/copy.mp4", ".nvr-open/0_x"];
+        let foreign = foreign.map(|name| Path::new(DIR).join(name));
+        foreign.iter().for_each(|path| disk.file(path, 5000));
+        for ((source, second), bytes) in present {
+            // A former run kept the budget.
+            if disk.lock().used() + bytes <= budget {
+                disk.file(path(source, second, 0), bytes);
+            }
+        }
+        let (mut retention, clock) = retention(&disk, Some(budget), min_free);
+        let space = retention.space();
+        retention.count();
+        for op in ops {
+            let open = |number| pick(disk.lock().open.iter(), number);
+            let mut written = Ok(());
+            match op {
+                Op::Open(source, second, bytes) => {
+                    let free = (0..).map(|number| path(source, second, number));
+                    let new = free.into_iter().find(|path| !disk.has(path) && !disk.lock().open.contains(path));
+                    written = write(&disk, &space, &new.expect("some number is free"), bytes);
+                }
+                Op::Grow(number, bytes) => if let Some(path) = open(number) {
+                    written = write(&disk, &space, &path, bytes);
+                },
+                Op::Close(number, unused) => if let Some(path) = open(number) {
+                    if let Some(Entry::File { allocated_bytes }) = disk.lock().names.get_mut(&path) {
+                        *allocated_bytes -= (unused / 4096 * 4096).min(*allocated_bytes / 2 / 4096 * 4096);
+                    }
+                    close(&disk, &space, &path);
+                },
+                Op::Others(bytes) => {
+                    disk.lock().others = bytes;
+                    disk.lock().is_stale = true;
+                }
+                Op::Vanish(number) => {
+                    let mut model = disk.lock();
+                    let gone = pick(model.recordings().map(|(_, path, _)| path), number);
+                    gone.map(|path| model.names.remove(&path));
+                }
+                Op::Break(number) => {
+                    let mut model = disk.lock();
+                    let broken = pick(model.recordings().map(|(_, path, _)| path), number);
+                    model.broken.extend(broken);
+                }
+                Op::Mend => disk.lock().broken.clear(),
+                Op::Advance(ms) => clock.advance(Duration::from_millis(ms)),
+                Op::Step => {
+                    let refused = disk.lock().refused.len();
+                    retention.step();
+                    prop_assert!(disk.lock().refused.len() <= refused + 1);
+                    prop_assert!(disk.lock().unsynced.is_empty());
+                }
+            }
+            let model = disk.lock();
+            prop_assert!(model.used() <= budget, "{} of {budget}", model.used());
+            let is_granted = written.is_ok() && matches!(op, Op::Open(..) | Op::Grow(..));
+            if is_granted && !model.is_stale && !model.open.is_empty() {
+                prop_assert!(model.free() + OPEN_EXTRA_BYTES >= min_free, "{}", model.free());
+            }
+        }
+        prop_assert!(foreign.iter().all(|path| disk.has(path)));
+        // All is well again: there is room for the next step.
+        let open = disk.lock().open.clone();
+        for path in open {
+            close(&disk, &space, &path);
+        }
+        disk.lock().broken.clear();
+        disk.lock().others = 0;
+        clock.advance(2 * ASIDE);
+        retention.step();
+        prop_assert!(disk.lock().used() <= budget - margin(&retention.space.limits));
+        prop_assert_eq!(space.may_write(STEP_BYTES), Ok(()));
+        // Files that somebody else deleted leave the list at their turn.
+        prop_assert!(space.report().recordings_bytes >= disk.lock().used());
+    }
+}
