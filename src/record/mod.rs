@@ -7,8 +7,13 @@
 //!
 //! At start, recovery (`recovery`) cuts files that were open at their last sound fragment, and closes them.
 //!
+//! Before the writer allocates space for a file, it asks the account of the folder's space (`space`). The thread `record-space`
+//! (`retention`) lists the recordings that are there (`stock`), and deletes the oldest closed ones of all sources before the budget
+//! or the free space of the file system is used up. Open files are never deleted.
+//!
 //! When the disk is slow, the queue drops whole groups of pictures. When it fails, the source's file is given up and a new one is
-//! tried, after 5 s and then up to 60 s. All that is dropped is counted ([`SourceReport::dropped_groups`]).
+//! tried, after 5 s and then up to 60 s. When there is no space and nothing can be deleted, files end, and each key frame tries again.
+//! All that is dropped is counted ([`SourceReport::dropped_groups`]).
 
 mod check;
 mod cut;
@@ -21,6 +26,9 @@ mod queue;
 mod recorder;
 mod recovery;
 mod report;
+mod retention;
+mod space;
+mod stock;
 mod track_file;
 mod writer;
 
@@ -40,3 +48,4 @@ pub use error::{DiskFault, RecordError};
 pub use recorder::{RecordSettings, RecordedSource, Recorder};
 pub use recovery::{Recovered, RecoveryOutcome};
 pub use report::{RecordingReport, RecordingState, SourceReport};
+pub use space::SpaceReport;
