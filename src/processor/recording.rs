@@ -2,7 +2,7 @@
 //! are recorded.
 //!
 //! Nothing here makes a source wait: cameras, detection and the processor's start do not depend on the disk. The disk is touched
-//! by the recorder's thread, and by the thread of this file while the recorder starts.
+//! by the recorder's threads, and by the thread of this file while the recorder starts.
 
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
@@ -206,6 +206,8 @@ fn wanted(settings: &RecordSettings) -> record::RecordSettings {
     record::RecordSettings {
         durable_every: settings.durable_every,
         file_length: settings.file_length,
+        budget_bytes: settings.budget_bytes,
+        min_free_bytes: settings.min_free_bytes,
         ..record::RecordSettings::new(&settings.dir)
     }
 }

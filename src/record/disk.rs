@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
 use rustix::io::Errno;
 
-/// The operations on the disk of recordings. All block, on a bad disk for minutes; only the thread of the writer calls them.
+/// The operations on the disk of recordings. All block, on a bad disk for minutes; only the threads of the recorder call them.
 ///
 /// Nothing is durable before [`RecordingDisk::sync_file`] for the content of a file and [`RecordingDisk::sync_folder`] for the names
 /// in a folder. After an error of either, what it was to make durable counts as lost.
@@ -45,7 +45,7 @@ pub(super) trait RecordingDisk: Send {
 }
 
 /// The file systems of this machine.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct LocalDisk;
 
 impl RecordingDisk for LocalDisk {

@@ -27,6 +27,10 @@ struct Folders {
 impl<D: RecordingDisk> Writer<D> {
     /// Makes all that was written durable, and declares it. A file that fails is given up.
     pub(super) fn sync(&mut self, now: Duration) {
+        // A folder that was removed and made again has a new name.
+        if self.space.take_removed_folders() {
+            self.known_folders.clear();
+        }
         let mut tracks = std::mem::take(&mut self.tracks);
         let mut closing = std::mem::take(&mut self.closing);
         closing.retain(|(shared, file)| match file.sync(&self.disk) {
@@ -45,11 +49,11 @@ impl<D: RecordingDisk> Writer<D> {
         let open = tracks.values().filter_map(|track| track.file.as_ref());
         let files = closing.iter().map(|(_, file)| file).chain(open);
         let folders = self.sync_folders(files);
-        for (shared, file) in &mut closing {
-            match folders.fault_of(&self.needed(file)) {
-                Some(fault) => give_up(shared, file, fault, now),
+        for (shared, mut file) in closing {
+            match folders.fault_of(&self.needed(&file)) {
+                Some(fault) => give_up(&shared, &file, fault, now),
                 None => {
-                    self.declare(shared, file);
+                    self.declare(&shared, &mut file);
                     file.remove_mark(&self.disk, &self.dir);
                 }
             }
@@ -132,7 +136,7 @@ fn give_up<F>(shared: &SourceShared, file: &TrackFile<F>, fault: &DiskFault, now
     tracing::warn!(source, %fault, "a recording could not be closed; the next start recovers it");
     let mut report = shared.report();
     report.dropped_groups += file.groups_at_risk();
-    report.fail(fault, now);
+    report.fail(fault.to_string(), now);
 }
 
 /// Gives up the open file. A sync that failed is not repeated: the system may have dropped what it could not write.

@@ -18,7 +18,7 @@ pub enum RecordError {
     #[error("{0}")]
     Disk(#[from] DiskFault),
     /// The system gave no thread.
-    #[error("no thread for the writer of {dir}: {source}")]
+    #[error("no thread for the recorder of {dir}: {source}")]
     Thread {
         /// The folder of recordings.
         dir: PathBuf,

@@ -12,6 +12,7 @@ use fastrand::Rng;
 
 use super::disk::RecordingDisk;
 use super::model_crash::{Mood, torn_content, torn_names};
+use super::stock::{Entry, SpaceDisk};
 use crate::base::sync::lock;
 
 /// The model. Clones share it.
@@ -272,6 +273,38 @@ impl RecordingDisk for ModelDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut model = self.ask("remove", path)?;
         model.file(path)?;
+        model.live.names.remove(path);
+        model.trace.push(Op::Name(path.to_owned(), None));
+        Ok(())
+    }
+}
+
+impl SpaceDisk for ModelDisk {
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.ask("measure", path).map(|_| u64::MAX)
+    }
+
+    fn entry(&self, path: &Path) -> io::Result<Entry> {
+        let model = self.ask("stat", path)?;
+        match model.live.names.get(path) {
+            Some(Node::Folder) => Ok(Entry::Folder),
+            Some(Node::File(file)) => {
+                let allocated_bytes = model.live.files[*file].len().next_multiple_of(4096) as u64;
+                Ok(Entry::File { allocated_bytes })
+            }
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        let mut model = self.ask("remove folder", path)?;
+        if model.live.names.get(path) != Some(&Node::Folder) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        let mut names = model.live.names.keys();
+        if names.any(|name| name.parent() == Some(path)) {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
+        }
         model.live.names.remove(path);
         model.trace.push(Op::Name(path.to_owned(), None));
         Ok(())

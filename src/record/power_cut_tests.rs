@@ -14,7 +14,7 @@ use super::mp4::{self, FileEnding};
 use super::recorder::prepare_marks;
 use super::recovery::recover;
 use super::report::SourceShared;
-use super::testing::{Camera, DIR, format};
+use super::testing::{Camera, DIR, format, unlimited};
 use super::writer::Writer;
 use crate::base::SourceId;
 
@@ -34,7 +34,13 @@ fn start(disk: &ModelDisk, random: &mut Rng) -> Writer<ModelDisk> {
     recover(disk, dir).expect("the model takes all");
     let durable_every = Duration::from_millis(random.u64(500..3000));
     let file_length = Duration::from_millis(random.u64(2000..8000));
-    Writer::new(disk.clone(), dir.to_owned(), durable_every, file_length)
+    Writer::new(
+        disk.clone(),
+        dir.to_owned(),
+        unlimited(dir),
+        durable_every,
+        file_length,
+    )
 }
 
 impl Recording {

@@ -1,4 +1,4 @@
-//! The recorder of one folder: its lock, its queue and its thread.
+//! The recorder of one folder: its lock, its queue and its threads.
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -17,6 +17,9 @@ use super::layout::{LOCK_NAME, open_folder};
 use super::queue::{Item, Next, Queue};
 use super::recovery::{Recovered, recover};
 use super::report::{RecordingReport, RecordingState, SourceShared};
+use super::retention::RetentionThread;
+use super::space::{Space, SpaceLimits};
+use super::stock::SpaceDisk;
 use super::writer::Writer;
 use crate::base::sync::lock;
 use crate::base::{Clock, SourceId, Stop};
@@ -44,6 +47,10 @@ pub struct RecordSettings {
     pub queue_bytes: usize,
     /// Bytes of one source that may wait for the disk. Default 32 MiB.
     pub source_queue_bytes: usize,
+    /// The most bytes of all recordings, at least some 10 MB for each source. Default none.
+    pub budget_bytes: Option<u64>,
+    /// Bytes that stay free in the file system. Default 0.
+    pub min_free_bytes: u64,
 }
 
 impl RecordSettings {
@@ -55,6 +62,8 @@ impl RecordSettings {
             file_length: Duration::from_secs(60),
             queue_bytes: 256 << 20,
             source_queue_bytes: 32 << 20,
+            budget_bytes: None,
+            min_free_bytes: 0,
         }
     }
 }
@@ -65,6 +74,7 @@ pub struct Recorder {
     shared: Arc<Shared>,
     sources: Mutex<BTreeMap<SourceId, Arc<RecordedSource>>>,
     recovered: Vec<Recovered>,
+    space: Arc<Space>,
     clock: Clock,
     dir: PathBuf,
     thread: Option<JoinHandle<()>>,
@@ -87,8 +97,8 @@ struct Shared {
 }
 
 impl Recorder {
-    /// Locks the folder, closes what a crash left open in it, and starts the writer's thread. Blocks for the recovery, which reads all
-    /// files that were open: seconds after a loss of power.
+    /// Locks the folder, closes what a crash left open in it, and starts the threads that write and delete. Blocks for the recovery,
+    /// which reads all files that were open: seconds after a loss of power.
     ///
     /// # Errors
     /// If another process writes to the folder, or the disk refuses it. Both may pass.
@@ -97,7 +107,7 @@ impl Recorder {
         Self::start_on(LocalDisk, lock, settings, clock)
     }
 
-    fn start_on<D: RecordingDisk + 'static>(
+    fn start_on<D: SpaceDisk + Clone + 'static>(
         disk: D,
         lock: File,
         settings: RecordSettings,
@@ -111,24 +121,36 @@ impl Recorder {
             busy_since_ns: AtomicU64::new(IDLE),
             ended: Stop::default(),
         });
+        let no_thread = |source| RecordError::Thread {
+            dir: dir.clone(),
+            source,
+        };
+        let limits = SpaceLimits {
+            dir: dir.clone(),
+            budget_bytes: settings.budget_bytes,
+            min_free_bytes: settings.min_free_bytes,
+        };
+        let retention = RetentionThread::start(disk.clone(), limits, clock.clone());
+        let retention = retention.map_err(no_thread)?;
+        let space = retention.space();
         let (durable_every, file_length) = (settings.durable_every, settings.file_length);
-        let writer = Writer::new(disk, dir.clone(), durable_every, file_length);
+        let its_space = space.clone();
+        let writer = Writer::new(disk, dir.clone(), its_space, durable_every, file_length);
         let (of_thread, its_clock) = (shared.clone(), clock.clone());
         let thread = std::thread::Builder::new().name("record".to_owned());
         let run = move || {
             write(&of_thread, writer, &its_clock);
-            // The lock is held until the last file is closed.
+            // The lock is held until the last file is closed and nothing is deleted any more.
+            retention.stop();
             drop(lock);
             of_thread.ended.raise();
         };
-        let spawned = thread.spawn(run).map_err(|source| RecordError::Thread {
-            dir: dir.clone(),
-            source,
-        })?;
+        let spawned = thread.spawn(run).map_err(no_thread)?;
         Ok(Self {
             shared,
             sources: Mutex::default(),
             recovered,
+            space,
             clock,
             dir,
             thread: Some(spawned),
@@ -175,6 +197,7 @@ impl Recorder {
             sources: sources.iter().map(report_of).collect(),
             recovered: self.recovered.clone(),
             queued_bytes: self.shared.queue.bytes() as u64,
+            space: self.space.report(),
         }
     }
 

@@ -3,7 +3,7 @@ use std::io;
 use super::*;
 use crate::record::model_disk::ModelDisk;
 use crate::record::mp4::{self, FileEnding};
-use crate::record::testing::Camera;
+use crate::record::testing::{Camera, unlimited};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -124,7 +124,7 @@ fn what_a_killed_process_left_is_closed_by_the_next_one() {
     let root = dir.path();
     prepare_marks(&LocalDisk, root).expect("a folder");
     let (mut camera, shared) = (Camera::new(), Arc::new(SourceShared::new(SourceId(1))));
-    let mut writer = Writer::new(LocalDisk, root.to_owned(), LONG, LONG);
+    let mut writer = Writer::new(LocalDisk, root.to_owned(), unlimited(root), LONG, LONG);
     for unit in [camera.group(5), camera.group(5)].concat() {
         writer.unit(&shared, unit, false, Duration::ZERO);
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::error::DiskFault;
 use super::recovery::Recovered;
+use super::space::SpaceReport;
 use crate::base::SourceId;
 use crate::base::sync::lock;
 
@@ -19,6 +19,8 @@ pub struct RecordingReport {
     pub recovered: Vec<Recovered>,
     /// Bytes that wait for the disk.
     pub queued_bytes: u64,
+    /// The space of all recordings.
+    pub space: SpaceReport,
 }
 
 /// How the recording of one source goes. The numbers count since the start of the recorder.
@@ -46,11 +48,11 @@ pub enum RecordingState {
     Waiting,
     /// Units are written.
     Recording,
-    /// The disk takes nothing. New files are tried from time to time.
+    /// The disk takes nothing, or no space is left. New files are tried from time to time.
     Failing {
         /// When it began, by the clock of the recorder.
         since: Duration,
-        /// The system's words and the remedy.
+        /// The system's words or the limit, and the remedy.
         reason: String,
     },
     /// The source sends what can't be recorded.
@@ -61,13 +63,12 @@ pub enum RecordingState {
 }
 
 impl SourceReport {
-    /// The disk refused something. The beginning of a failure stays the first one until something is durable again.
-    pub(super) fn fail(&mut self, fault: &DiskFault, now: Duration) {
+    /// Something was refused. The beginning of a failure stays the first one until something is durable again.
+    pub(super) fn fail(&mut self, reason: String, now: Duration) {
         let since = match self.state {
             RecordingState::Failing { since, .. } => since,
             _ => now,
         };
-        let reason = fault.to_string();
         self.state = RecordingState::Failing { since, reason };
     }
 }

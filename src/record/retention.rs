@@ -13,13 +13,14 @@ use std::io::{self, ErrorKind};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::error::DiskFault;
 use super::space::{OPEN_EXTRA_BYTES, Space, SpaceLimits};
 use super::stock::{DAY_MS, Entry, FileKey, Found, HOUR_MS, SpaceDisk, walk};
 use crate::base::sync::lock;
-use crate::base::{Backoff, Clock, Stop};
+use crate::base::{Backoff, Clock};
 
 /// The free space is asked of the file system this often, and after deletions: other programs fill the disk as well.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
@@ -208,10 +209,14 @@ impl<D: SpaceDisk> Retention<D> {
     fn remove_empty(&self, key: FileKey) {
         let [source, day, hour] = key.folders(&self.space.limits.dir);
         for (folder, parent, length_ms) in [(&hour, &day, HOUR_MS), (&day, &source, DAY_MS)] {
+            let mut state = lock(&self.space.state);
             // The writer may be about to create a file in it.
-            if lock(&self.space.state).stock.has_in_folder(key, length_ms) {
+            if state.stock.has_in_folder(key, length_ms) {
                 return;
             }
+            // Before the removal: the writer may make it again at once.
+            state.has_removed_folders = true;
+            drop(state);
             match self.disk.remove_folder(folder) {
                 Ok(()) => self.sync(parent),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -264,7 +269,7 @@ impl<D: SpaceDisk> Retention<D> {
 #[derive(Debug)]
 pub(super) struct RetentionThread {
     space: Arc<Space>,
-    ended: Stop,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl RetentionThread {
@@ -278,17 +283,18 @@ impl RetentionThread {
         clock: Clock,
     ) -> io::Result<Self> {
         let mut retention = Retention::new(disk, limits, clock);
-        let (space, ended) = (retention.space(), Stop::default());
-        let its_end = ended.clone();
+        let space = retention.space();
         let thread = std::thread::Builder::new().name("record-space".to_owned());
-        thread.spawn(move || {
+        let spawned = thread.spawn(move || {
             retention.count();
             while retention.space.wait(MEASURE_EVERY) {
                 retention.step();
             }
-            its_end.raise();
         })?;
-        Ok(Self { space, ended })
+        Ok(Self {
+            space,
+            thread: Some(spawned),
+        })
     }
 
     /// What the writer calls.
@@ -296,10 +302,16 @@ impl RetentionThread {
         self.space.clone()
     }
 
-    /// Ends the thread after the deletion in progress. Waits for at most `limit`; false if the disk does not answer.
-    pub(super) fn stop(self, limit: Duration) -> bool {
+    /// Ends the thread, and waits for it: for one answer of the disk.
+    pub(super) fn stop(mut self) {
         self.space.end();
-        self.ended.wait(limit)
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
+            tracing::error!("the thread record-space panicked");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::stock::{FileKey, Stock};
@@ -82,6 +82,14 @@ pub(super) struct Space {
     wake: Condvar,
 }
 
+/// The space of one open file. Dropping it tells that the file is closed, was given up or was not created: its space does not change
+/// any more, and it may be deleted.
+#[derive(Debug)]
+pub(super) struct FileSpace {
+    space: Arc<Space>,
+    path: PathBuf,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) stock: Stock,
@@ -111,6 +119,8 @@ pub(super) struct State {
     /// The last deletion was refused, with this fault.
     pub(super) undeletable: Option<String>,
     full: Option<String>,
+    /// Folders were removed since the writer last asked.
+    pub(super) has_removed_folders: bool,
     is_wanted: bool,
     pub(super) is_ending: bool,
 }
@@ -126,7 +136,17 @@ impl Space {
         }
     }
 
-    /// A file is about to be created, and so are its folders. Call it before they are: from then on none of them is removed.
+    /// A file is about to be created, and so are its folders. Call it before they are: from then on none of them is removed, unless
+    /// its removal has begun.
+    pub(super) fn open(self: &Arc<Self>, path: &Path) -> FileSpace {
+        self.opened(path);
+        FileSpace {
+            space: self.clone(),
+            path: path.to_owned(),
+        }
+    }
+
+    /// See [`Space::open`].
     pub(super) fn opened(&self, path: &Path) {
         if let Some(key) = FileKey::of_path(&self.limits.dir, path) {
             let mut state = lock(&self.state);
@@ -146,7 +166,7 @@ impl Space {
         }
     }
 
-    /// A file is closed, was given up or was not created: its space does not change any more, and it may be deleted.
+    /// See [`FileSpace`].
     pub(super) fn closed(&self, path: &Path) {
         if let Some(key) = FileKey::of_path(&self.limits.dir, path) {
             lock(&self.state).closing.insert(key);
@@ -177,12 +197,18 @@ impl Space {
             .map_or(Ok(()), |reason| Err(Full { reason }))
     }
 
+    /// Whether folders were removed since the last call. If the writer made one of them again, its name is not durable.
+    pub(super) fn take_removed_folders(&self) -> bool {
+        std::mem::take(&mut lock(&self.state).has_removed_folders)
+    }
+
     /// How much space recordings take.
     pub(super) fn report(&self) -> SpaceReport {
         let now = self.clock.now();
         let state = lock(&self.state);
         let (used, free) = (state.stock.bytes(), state.free_bytes());
-        let of_free = free.map(|free| used + free.saturating_sub(self.limits.min_free_bytes));
+        let of_free =
+            free.map(|free| used.saturating_add(free.saturating_sub(self.limits.min_free_bytes)));
         let limits = of_free.into_iter().chain(self.limits.budget_bytes);
         let bytes_per_day = state.bytes_per_day(now);
         let kept = limits.min().zip(bytes_per_day.filter(|rate| *rate > 0));
@@ -220,6 +246,27 @@ impl Space {
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.is_wanted = false;
         !state.is_ending
+    }
+}
+
+impl FileSpace {
+    /// [`Space::may_write`] for this file.
+    ///
+    /// # Errors
+    /// If a limit would be exceeded.
+    pub(super) fn may_write(&self, bytes: u64) -> Result<(), Full> {
+        self.space.may_write(bytes)
+    }
+
+    /// Space was allocated for it.
+    pub(super) fn grew(&self, bytes: u64) {
+        self.space.grew(&self.path, bytes);
+    }
+}
+
+impl Drop for FileSpace {
+    fn drop(&mut self) {
+        self.space.closed(&self.path);
     }
 }
 
@@ -266,17 +313,17 @@ impl State {
         let undeletable = self.undeletable.as_ref();
         let undeletable = undeletable.map_or(String::new(), |fault| format!(" ({fault})"));
         let is_deletable = self.stock.oldest_closed(now).is_some();
-        let free = self.free_bytes();
-        if let Some(free) = free.filter(|free| *free < limits.min_free_bytes.saturating_add(bytes))
-        {
-            let (free, min_free) = (shown_bytes(free), shown_bytes(limits.min_free_bytes));
+        // Without what is free now: each other text would be published.
+        let wanted = limits.min_free_bytes.saturating_add(bytes);
+        if self.free_bytes().is_some_and(|free| free < wanted) {
+            let min_free = shown_bytes(limits.min_free_bytes);
             let deleting = match (self.is_counted, is_deletable) {
                 (false, _) => "; nothing is deleted before all recordings are counted",
                 (true, true) => "; the oldest recordings are being deleted",
                 (true, false) => "; no closed recording is left to delete",
             };
             return Some(format!(
-                "only {free} are free in the file system of {dir}, record.min_free is {min_free}{deleting}{undeletable}; free space or lower it"
+                "no space beyond record.min_free, {min_free}, is free in the file system of {dir}{deleting}{undeletable}; free space or lower it"
             ));
         }
         let budget = limits.budget_bytes?;

@@ -11,8 +11,9 @@ use super::model_disk::ModelDisk;
 use super::mp4::{self, FileEnding};
 use super::recorder::prepare_marks;
 use super::report::{SourceReport, SourceShared};
+use super::space::{Space, SpaceLimits};
 use super::writer::Writer;
-use crate::base::{CaptureClock, Size, SourceId};
+use crate::base::{CaptureClock, Clock, Size, SourceId};
 use crate::media::{Codec, CodedFormat, CodedUnit};
 
 /// The folder of recordings.
@@ -21,6 +22,16 @@ pub(super) const DIR: &str = "/rec";
 pub(super) const FIRST: &str = "/rec/7/2026-11-28/08/20261128T083000.323Z.mp4";
 /// 2026-11-28T08:30:00.123Z.
 pub(super) const STARTED_UNIX: Duration = Duration::from_millis(1_795_854_600_123);
+
+/// Space without limits, and nobody who deletes.
+pub(super) fn unlimited(dir: &Path) -> Arc<Space> {
+    let limits = SpaceLimits {
+        dir: dir.to_owned(),
+        budget_bytes: None,
+        min_free_bytes: 0,
+    };
+    Arc::new(Space::new(limits, Clock::by_hand()))
+}
 
 /// A camera.
 #[derive(Debug, Clone)]
@@ -126,7 +137,13 @@ impl Rig {
         prepare_marks(&disk, dir).expect("the model takes all");
         let (durable_every, file_length) = (Duration::from_secs(5), Duration::from_secs(60));
         Self {
-            writer: Writer::new(disk.clone(), dir.to_owned(), durable_every, file_length),
+            writer: Writer::new(
+                disk.clone(),
+                dir.to_owned(),
+                unlimited(dir),
+                durable_every,
+                file_length,
+            ),
             disk,
             camera: Camera::new(),
             shared: Arc::new(SourceShared::new(SourceId(7))),

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cut::Cut;
@@ -9,11 +10,13 @@ use super::disk::RecordingDisk;
 use super::error::DiskFault;
 use super::layout::{Place, open_folder};
 use super::mp4::{self, FileHead, FragmentPlace};
+use super::space::{FileSpace, Full, OPEN_EXTRA_BYTES, STEP_BYTES, Space};
 use crate::base::SourceId;
 use crate::media::CodedUnit;
 
-/// Space is reserved in steps of this size, so that files of many sources do not mix in small pieces: 16 s at 4 Mbit/s.
-const RESERVED_BYTES: u64 = 8 << 20;
+/// The most that the tail needs for itself, and for each fragment.
+const TAIL_BYTES: u64 = 512;
+const TAIL_BYTES_OF_FRAGMENT: u64 = 80;
 /// Files of one source and one start: a clock that is set back to the same millisecond more often is broken.
 const SAME_START: u32 = 1000;
 
@@ -32,6 +35,8 @@ pub(super) struct TrackFile<F> {
     durable: u64,
     /// Capture time of the newest frame.
     captured_until: Duration,
+    /// The last field: a file may be deleted only after its descriptor is closed, because until then it takes space.
+    space: FileSpace,
 }
 
 /// Why a fragment was not written.
@@ -39,6 +44,8 @@ pub(super) struct TrackFile<F> {
 pub(super) enum AppendError {
     /// The disk refused it. The file may end with a part of it.
     Disk(DiskFault),
+    /// There is no space for it. The file is as before.
+    Full(Full),
     /// The units can't be a fragment. The file is as before.
     Units(String),
 }
@@ -50,11 +57,13 @@ impl<F> TrackFile<F> {
     pub(super) fn create<D: RecordingDisk<File = F>>(
         disk: &D,
         dir: &Path,
+        space: &Arc<Space>,
         source: SourceId,
         first: &CodedUnit,
         base_pts_ns: u64,
-    ) -> Result<Self, DiskFault> {
-        let (place, file) = Self::create_empty(disk, dir, source, first.captured_unix)?;
+    ) -> Result<Self, AppendError> {
+        let started_unix = first.captured_unix;
+        let (place, file, space) = Self::create_empty(disk, dir, space, source, started_unix)?;
         let path = place.path(dir);
         let mut created = Self {
             file,
@@ -67,16 +76,17 @@ impl<F> TrackFile<F> {
             reserved: 0,
             durable: 0,
             captured_until: Duration::ZERO,
+            space,
         };
         let head = mp4::head(&FileHead {
             id: created.id,
             source,
-            started_unix: first.captured_unix,
+            started_unix,
             format: (*first.format).clone(),
         });
-        if let Err(fault) = created.write(disk, &head) {
+        if let Err(error) = created.write(disk, &head) {
             created.remove(disk, dir);
-            return Err(fault);
+            return Err(error);
         }
         Ok(created)
     }
@@ -84,40 +94,70 @@ impl<F> TrackFile<F> {
     fn create_empty<D: RecordingDisk<File = F>>(
         disk: &D,
         dir: &Path,
+        space: &Arc<Space>,
         source: SourceId,
         started_unix: Duration,
-    ) -> Result<(Place, F), DiskFault> {
+    ) -> Result<(Place, F, FileSpace), AppendError> {
+        // Asked first, so that no file is created only to be removed again.
+        let asked = space.may_write(STEP_BYTES + OPEN_EXTRA_BYTES);
+        asked.map_err(AppendError::Full)?;
         for number in 0..SAME_START {
             let place = Place::new(source, started_unix, number);
-            for folder in place.folders(dir) {
-                let made = disk.make_folder(&folder);
-                made.map_err(DiskFault::of("create", &folder))?;
-            }
             let (mark, path) = (place.mark(dir), place.path(dir));
             match disk.create_new(&mark) {
                 Ok(_) => {}
                 // A file of this start is open, or failed and waits for recovery.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(DiskFault::of("create", &mark)(error)),
+                Err(error) => return Err(AppendError::Disk(DiskFault::of("create", &mark)(error))),
             }
-            let marks = open_folder(dir);
-            let synced = disk.sync_folder(&marks);
-            synced.map_err(DiskFault::of("sync", &marks))?;
-            match disk.create_new(&path) {
-                Ok(file) => return Ok((place, file)),
-                Err(error) => {
+            // After the mark: a file that is still open is not told to be closed.
+            let space = space.open(&path);
+            match Self::create_marked(disk, dir, &place) {
+                Ok(file) => return Ok((place, file, space)),
+                Err(fault) => {
                     // A mark without a file is harmless.
                     let _ = disk.remove(&mark);
-                    if error.kind() != ErrorKind::AlreadyExists {
-                        return Err(DiskFault::of("create", &path)(error));
+                    if fault.source.kind() != ErrorKind::AlreadyExists {
+                        return Err(AppendError::Disk(fault));
                     }
                 }
             }
         }
         let path = Place::new(source, started_unix, 0).path(dir);
-        Err(DiskFault::of("create", &path)(
-            ErrorKind::AlreadyExists.into(),
-        ))
+        let fault = DiskFault::of("create", &path)(ErrorKind::AlreadyExists.into());
+        Err(AppendError::Disk(fault))
+    }
+
+    /// Creates the file after its mark, with its folders.
+    fn create_marked<D: RecordingDisk<File = F>>(
+        disk: &D,
+        dir: &Path,
+        place: &Place,
+    ) -> Result<F, DiskFault> {
+        let marks = open_folder(dir);
+        let synced = disk.sync_folder(&marks);
+        synced.map_err(DiskFault::of("sync", &marks))?;
+        match Self::create_in_folders(disk, dir, place) {
+            // Retention removed an empty folder that it took for unused just before.
+            Err(fault) if fault.source.kind() == ErrorKind::NotFound => {
+                Self::create_in_folders(disk, dir, place)
+            }
+            created => created,
+        }
+    }
+
+    fn create_in_folders<D: RecordingDisk<File = F>>(
+        disk: &D,
+        dir: &Path,
+        place: &Place,
+    ) -> Result<F, DiskFault> {
+        for folder in place.folders(dir) {
+            let made = disk.make_folder(&folder);
+            made.map_err(DiskFault::of("create", &folder))?;
+        }
+        let path = place.path(dir);
+        let created = disk.create_new(&path);
+        created.map_err(DiskFault::of("create", &path))
     }
 
     /// Appends a fragment with one write. Returns its size in bytes.
@@ -137,17 +177,17 @@ impl<F> TrackFile<F> {
         .map_err(|error| AppendError::Units(error.to_string()))?;
         let place = self.place_of(sequence, &cut.units, &bytes);
         let place = place.ok_or_else(|| AppendError::Units("its times are lost".to_owned()))?;
-        self.write(disk, &bytes).map_err(AppendError::Disk)?;
+        self.write(disk, &bytes)?;
         self.fragments.push(place);
         let captured = cut.units.iter().map(|unit| unit.captured_unix);
         self.captured_until = captured.max().unwrap_or(self.captured_until);
         Ok(bytes.len() as u64)
     }
 
-    /// Writes the tail and gives back the reserved space. The file is closed once it is synced.
+    /// Writes the tail, for which the reserved space has room, and gives back the rest. The file is closed once it is synced.
     pub(super) fn close<D: RecordingDisk<File = F>>(&mut self, disk: &D) -> Result<(), DiskFault> {
         let tail = mp4::tail(self.id, self.next_sequence(), &self.fragments);
-        self.write(disk, &tail)?;
+        self.put(disk, &tail)?;
         // The file is sound without it, and a disk that refuses it will refuse the sync as well.
         let _ = disk.truncate(&self.file, self.written);
         Ok(())
@@ -156,10 +196,7 @@ impl<F> TrackFile<F> {
     /// After a failed write: cuts off what it left, and gives back the reserved space.
     pub(super) fn undo<D: RecordingDisk<File = F>>(&mut self, disk: &D) -> Result<(), DiskFault> {
         let truncated = disk.truncate(&self.file, self.written);
-        truncated.map_err(DiskFault::of("truncate", &self.path))?;
-        // The tail is written without a reservation, which a full disk would refuse.
-        self.reserved = u64::MAX;
-        Ok(())
+        truncated.map_err(DiskFault::of("truncate", &self.path))
     }
 
     /// Makes the content durable.
@@ -247,25 +284,62 @@ impl<F> TrackFile<F> {
         })
     }
 
+    /// Appends after it reserved space for `bytes` and the tail.
     fn write<D: RecordingDisk<File = F>>(
         &mut self,
         disk: &D,
         bytes: &[u8],
-    ) -> Result<(), DiskFault> {
+    ) -> Result<(), AppendError> {
         let end = self.written + bytes.len() as u64;
+        let end = end + tail_room(self.fragments.len() + 1);
         if end > self.reserved {
-            let more = (end - self.reserved).max(RESERVED_BYTES);
+            let more = (end - self.reserved).max(STEP_BYTES);
+            self.space.may_write(more).map_err(AppendError::Full)?;
             let reserved = disk.reserve(&self.file, self.reserved, more);
-            reserved.map_err(DiskFault::of("reserve space for", &self.path))?;
+            let reserved = reserved.map_err(DiskFault::of("reserve space for", &self.path));
+            reserved.map_err(AppendError::Disk)?;
+            self.space.grew(more);
             self.reserved += more;
         }
+        self.put(disk, bytes).map_err(AppendError::Disk)
+    }
+
+    fn put<D: RecordingDisk<File = F>>(&mut self, disk: &D, bytes: &[u8]) -> Result<(), DiskFault> {
         let appended = disk.append(&mut self.file, bytes);
         appended.map_err(DiskFault::of("write", &self.path))?;
-        self.written = end;
+        self.written += bytes.len() as u64;
         Ok(())
     }
 
     fn next_sequence(&self) -> u32 {
         u32::try_from(self.fragments.len() + 1).unwrap_or(u32::MAX)
+    }
+}
+
+/// Room for the tail of a file with so many fragments.
+fn tail_room(fragments: usize) -> u64 {
+    TAIL_BYTES + TAIL_BYTES_OF_FRAGMENT * fragments as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_has_room() {
+        let place = FragmentPlace {
+            offset: 1 << 40,
+            bytes: 1 << 20,
+            sequence: 1,
+            first_tick: 1 << 40,
+            ticks: 1 << 20,
+            captured_unix: Duration::from_millis(1_795_854_600_123),
+            frames: 50,
+            begins_with_key: true,
+        };
+        for fragments in [0, 1, 2, 100, 20_000] {
+            let tail = mp4::tail(1, u32::MAX, &vec![place.clone(); fragments]);
+            assert!(tail.len() as u64 <= tail_room(fragments), "{fragments}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::cut::{Cut, Cutter, Step};
 use super::disk::RecordingDisk;
 use super::error::DiskFault;
 use super::report::{RecordingState, SourceShared};
+use super::space::{Full, Space};
 use super::track_file::{AppendError, TrackFile};
 use crate::base::{Backoff, SourceId};
 use crate::media::{Codec, CodedUnit};
@@ -24,6 +25,7 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 pub(super) struct Writer<D: RecordingDisk> {
     pub(super) disk: D,
     pub(super) dir: PathBuf,
+    pub(super) space: Arc<Space>,
     durable_every: Duration,
     file_length: Duration,
     pub(super) tracks: BTreeMap<SourceId, Track<D::File>>,
@@ -48,16 +50,18 @@ pub(super) struct Track<F> {
 }
 
 impl<D: RecordingDisk> Writer<D> {
-    /// A writer to `dir`, which exists, as does its folder of marks.
+    /// A writer to `dir`, which exists, as does its folder of marks. It alone asks `space`.
     pub(super) fn new(
         disk: D,
         dir: PathBuf,
+        space: Arc<Space>,
         durable_every: Duration,
         file_length: Duration,
     ) -> Self {
         Self {
             disk,
             dir,
+            space,
             durable_every,
             file_length,
             tracks: BTreeMap::new(),
@@ -177,6 +181,11 @@ impl<D: RecordingDisk> Writer<D> {
                 self.end_file(track, now);
                 false
             }
+            Err(AppendError::Full(full)) => {
+                track.refuse(&full, now);
+                self.end_file(track, now);
+                false
+            }
             Err(AppendError::Disk(fault)) => {
                 track.shared.dropped(1);
                 if let Some(file) = track.file.take() {
@@ -196,13 +205,13 @@ impl<D: RecordingDisk> Writer<D> {
             let created = TrackFile::create(
                 &self.disk,
                 &self.dir,
+                &self.space,
                 track.shared.source,
                 first,
                 base_pts_ns.unwrap_or(first.pts_ns),
             );
-            let created = created.map_err(AppendError::Disk)?;
+            track.file = Some(created?);
             track.shared.report().files += 1;
-            track.file = Some(created);
         }
         match &mut track.file {
             Some(file) => file.append(&self.disk, cut),
@@ -259,7 +268,20 @@ impl<F> Track<F> {
         tracing::warn!(source, %fault, attempt, wait_ms, "a recording failed; the next key frame after the wait begins a new file");
         let mut report = self.shared.report();
         report.dropped_groups += lost;
-        report.fail(fault, now);
+        report.fail(fault.to_string(), now);
+    }
+
+    /// Drops the groups for which there is no space. The next key frame tries again: space may come at any time.
+    fn refuse(&mut self, full: &Full, now: Duration) {
+        let lost = self.cutter.abandon();
+        let source = self.shared.source.0;
+        let mut report = self.shared.report();
+        report.dropped_groups += 1 + lost;
+        let before = report.state.clone();
+        report.fail(full.to_string(), now);
+        if report.state != before {
+            tracing::warn!(source, %full, "nothing is recorded until there is space");
+        }
     }
 }
 
