@@ -35,6 +35,8 @@ mod writer;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod full_tests;
+#[cfg(test)]
 mod model_crash;
 #[cfg(test)]
 mod model_disk;

@@ -1,7 +1,7 @@
 //! The promise: what was declared durable survives a loss of power at any moment, byte for byte, and every file is closed after
 //! recovery.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,13 @@ use super::model_disk::ModelDisk;
 use super::mp4::{self, FileEnding};
 use super::recorder::prepare_marks;
 use super::recovery::recover;
-use super::report::SourceShared;
+use super::report::{RecordingState, SourceShared};
+use super::retention::Retention;
+use super::space::SpaceLimits;
+use super::stock::FileKey;
 use super::testing::{Camera, DIR, format, unlimited};
 use super::writer::Writer;
-use crate::base::SourceId;
+use crate::base::{Clock, SourceId};
 
 /// A recording on a model of a disk.
 struct Recording {
@@ -24,8 +27,49 @@ struct Recording {
     writer: Writer<ModelDisk>,
     cameras: Vec<(Camera, Arc<SourceShared>)>,
     durable: Vec<Durable>,
+    retention: Option<Deleting>,
     now: Duration,
     random: Rng,
+}
+
+/// The retention of a recording, and what it deleted.
+struct Deleting {
+    retention: Retention<ModelDisk>,
+    clock: Clock,
+    budget_bytes: u64,
+    /// Each deleted file, and the number of operations before it was deleted.
+    deleted: Vec<(usize, PathBuf)>,
+    /// What was in them.
+    contents: BTreeMap<PathBuf, Vec<u8>>,
+    refusals: u64,
+}
+
+impl Deleting {
+    /// Hardly more than what the open files of so many sources need.
+    fn draw(disk: &ModelDisk, sources: u64, random: &mut Rng) -> Self {
+        let (clock, open_bytes) = (Clock::by_hand(), sources * ((8 << 20) + (64 << 10)));
+        let budget_bytes = random.u64(open_bytes..open_bytes * 5 / 4);
+        Self {
+            retention: retention(disk, budget_bytes, &clock),
+            clock,
+            budget_bytes,
+            deleted: Vec::new(),
+            contents: BTreeMap::new(),
+            refusals: 0,
+        }
+    }
+}
+
+/// A retention that has counted.
+fn retention(disk: &ModelDisk, budget_bytes: u64, clock: &Clock) -> Retention<ModelDisk> {
+    let limits = SpaceLimits {
+        dir: DIR.into(),
+        budget_bytes: Some(budget_bytes),
+        min_free_bytes: 0,
+    };
+    let retention = Retention::new(disk.clone(), limits, clock.clone());
+    retention.count();
+    retention
 }
 
 fn start(disk: &ModelDisk, random: &mut Rng) -> Writer<ModelDisk> {
@@ -45,22 +89,28 @@ fn start(disk: &ModelDisk, random: &mut Rng) -> Writer<ModelDisk> {
 
 impl Recording {
     /// Some cameras for some seconds, by a seed.
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, has_retention: bool) -> Self {
         fastrand::seed(seed);
         let mut random = Rng::with_seed(seed);
         let disk = ModelDisk::new(Path::new(DIR));
-        let writer = start(&disk, &mut random);
+        let mut writer = start(&disk, &mut random);
         let cameras = (0..random.u32(1..=3)).map(|source| {
             let mut camera = Camera::new();
             camera.interval = Duration::from_millis(random.u64(150..500));
             (camera, Arc::new(SourceShared::new(SourceId(source))))
         });
-        let cameras = cameras.collect();
+        let cameras: Vec<_> = cameras.collect();
+        let sources = cameras.len() as u64;
+        let retention = has_retention.then(|| Deleting::draw(&disk, sources, &mut random));
+        if let Some(deleting) = &retention {
+            writer.space = deleting.retention.space();
+        }
         let mut recording = Self {
             disk,
             writer,
             cameras,
             durable: Vec::new(),
+            retention,
             now: Duration::ZERO,
             random,
         };
@@ -93,6 +143,11 @@ impl Recording {
                 self.disk.heal();
                 // Killed: nothing is lost that the system has, and nothing was synced.
                 self.writer = start(&self.disk, &mut self.random);
+                if let Some(deleting) = &mut self.retention {
+                    let budget_bytes = deleting.budget_bytes;
+                    deleting.retention = retention(&self.disk, budget_bytes, &deleting.clock);
+                    self.writer.space = deleting.retention.space();
+                }
                 for (number, (_, shared)) in (0..).zip(&mut self.cameras) {
                     *shared = Arc::new(SourceShared::new(SourceId(number)));
                 }
@@ -120,6 +175,44 @@ impl Recording {
             self.note();
             self.writer.tick(self.now);
             self.note();
+            self.delete(&shared);
+        }
+    }
+
+    /// Lets retention delete what it wants, sometimes: never what is open, and the oldest first.
+    fn delete(&mut self, shared: &SourceShared) {
+        let Some(deleting) = &mut self.retention else {
+            return;
+        };
+        let state = &shared.report().state;
+        deleting.refusals += u64::from(
+            matches!(state, RecordingState::Failing { reason, .. } if reason.contains("budget")),
+        );
+        if self.random.u8(0..3) > 0 {
+            return;
+        }
+        let elapsed = self.now.saturating_sub(deleting.clock.now());
+        deleting.clock.advance(elapsed);
+        let (before, operations) = (self.disk.files(), self.disk.operations());
+        deleting.retention.step();
+        let after = self.disk.files();
+        let tracks = self.writer.tracks.values();
+        let open = tracks.filter_map(|track| track.file.as_ref());
+        let open = open.chain(self.writer.closing.iter().map(|(_, file)| file));
+        let open: BTreeSet<_> = open.map(|file| file.path()).collect();
+        let key = |path: &Path| FileKey::of_path(Path::new(DIR), path);
+        let kept = after.keys().filter(|path| !open.contains(path.as_path()));
+        let oldest_kept = kept.filter_map(|path| key(path)).min();
+        let has_failed = deleting.retention.space().report().failed_deletions > 0;
+        for (path, content) in before {
+            if after.contains_key(&path) {
+                continue;
+            }
+            assert!(!open.contains(path.as_path()), "{path:?} is open");
+            let is_oldest = oldest_kept.is_none_or(|oldest| key(&path) < Some(oldest));
+            assert!(is_oldest || has_failed, "{path:?} is not the oldest");
+            deleting.deleted.push((operations, path.clone()));
+            deleting.contents.insert(path, content);
         }
     }
 
@@ -136,7 +229,15 @@ impl Recording {
         }
     }
 
-    /// The longest durable content of each file after so many operations.
+    /// The content of all files without a loss of power, deleted ones included.
+    fn written(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let deleting = self.retention.as_ref();
+        let mut written = deleting.map_or(BTreeMap::new(), |deleting| deleting.contents.clone());
+        written.append(&mut self.disk.files());
+        written
+    }
+
+    /// The longest durable content of each file after so many operations, unless its deletion had begun.
     fn durable_after(&self, operations: usize) -> BTreeMap<PathBuf, Arc<[u8]>> {
         let mut longest: BTreeMap<PathBuf, Arc<[u8]>> = BTreeMap::new();
         for durable in self
@@ -147,6 +248,11 @@ impl Recording {
             let content = longest.entry(durable.path.clone()).or_default();
             if durable.content.len() > content.len() {
                 *content = durable.content.clone();
+            }
+        }
+        for (before, path) in self.retention.iter().flat_map(|it| &it.deleted) {
+            if *before < operations {
+                longest.remove(path);
             }
         }
         longest
@@ -197,10 +303,9 @@ fn fault(
 }
 
 /// Loses power after each operation of a recording, and sometimes again during recovery. Returns the number of losses.
-fn lose_power_everywhere(seed: u64) -> Result<usize, String> {
-    let recording = Recording::new(seed);
+fn lose_power_everywhere(recording: &Recording, seed: u64) -> Result<usize, String> {
     let mut random = Rng::with_seed(!seed);
-    let (mut losses, written) = (0, recording.disk.files());
+    let (mut losses, written) = (0, recording.written());
     for after in 0..=recording.disk.operations() {
         let durable = recording.durable_after(after);
         let disk = recording.disk.lose_power(after, &mut random);
@@ -235,10 +340,25 @@ fn lose_power_everywhere(seed: u64) -> Result<usize, String> {
 #[test]
 fn what_is_durable_survives_a_loss_of_power_at_any_moment() {
     for seed in 0..200 {
-        if let Err(fault) = lose_power_everywhere(seed) {
+        if let Err(fault) = lose_power_everywhere(&Recording::new(seed, false), seed) {
             panic!("{fault}");
         }
     }
+}
+
+#[test]
+fn what_is_durable_and_not_deleted_survives_a_loss_of_power_at_any_moment() {
+    let (mut deleted, mut refusals) = (0, 0);
+    for seed in 0..200 {
+        let recording = Recording::new(seed, true);
+        if let Err(fault) = lose_power_everywhere(&recording, seed) {
+            panic!("{fault}");
+        }
+        let deleting = recording.retention.iter();
+        deleted += deleting.clone().map(|it| it.deleted.len()).sum::<usize>();
+        refusals += deleting.map(|it| it.refusals).sum::<u64>();
+    }
+    assert!(deleted > 100 && refusals > 100, "{deleted}, {refusals}");
 }
 
 /// Minutes. `RECORD_SEEDS` is the number of recordings, 20 000 without it.
@@ -250,7 +370,8 @@ fn what_is_durable_survives_many_thousand_losses_of_power() {
         .and_then(|seeds| seeds.parse().ok());
     let mut losses = 0;
     for seed in 1_000_000..1_000_000 + seeds.unwrap_or(20_000) {
-        match lose_power_everywhere(seed) {
+        let recording = Recording::new(seed, seed % 2 == 0);
+        match lose_power_everywhere(&recording, seed) {
             Ok(more) => losses += more,
             Err(fault) => panic!("{fault}"),
         }

@@ -288,7 +288,9 @@ impl State {
         let excess = |further: u64| {
             let headroom = self.headroom(limits);
             let of_budget = limits.budget_bytes.map_or(0, |budget| {
-                let target = budget - headroom.min(budget / 4) - further;
+                // A quarter of the budget at most, unless the writer waits for more.
+                let room = headroom.min(budget / 4).max(self.refused_bytes);
+                let target = budget.saturating_sub(room + further);
                 self.stock.bytes().saturating_sub(target)
             });
             let wanted_free = limits.min_free_bytes.saturating_add(headroom + further);

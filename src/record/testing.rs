@@ -134,13 +134,18 @@ impl Rig {
 
     pub(super) fn on(disk: ModelDisk) -> Self {
         let dir = Path::new(DIR);
+        Self::with_space(disk, unlimited(dir))
+    }
+
+    pub(super) fn with_space(disk: ModelDisk, space: Arc<Space>) -> Self {
+        let dir = Path::new(DIR);
         prepare_marks(&disk, dir).expect("the model takes all");
         let (durable_every, file_length) = (Duration::from_secs(5), Duration::from_secs(60));
         Self {
             writer: Writer::new(
                 disk.clone(),
                 dir.to_owned(),
-                unlimited(dir),
+                space,
                 durable_every,
                 file_length,
             ),
