@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const CLOCK_STEP_NS: i128 = 2_000_000_000;
 /// A fragment is cut early at this size: 2 s at 32 Mbit/s.
 const FRAGMENT_BYTES: usize = 8 << 20;
-/// Units without a possible cut between them are given up beyond this size, which is half of what a reader accepts in one box,
+/// Units without a possible cut between them end their file beyond this size, which is half of what a reader accepts in one box,
 const GROUP_BYTES: usize = 32 << 20;
 /// this number,
 const GROUP_UNITS: usize = 4096;

@@ -21,6 +21,7 @@ use crate::media::{Codec, CodedUnit};
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// The longest such pause.
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
+
 /// The writer of one folder.
 pub(super) struct Writer<D: RecordingDisk> {
     pub(super) disk: D,

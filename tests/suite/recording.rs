@@ -5,14 +5,17 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use nvr::base::Size;
-use nvr::media::testcam::{CameraOptions, Feed, TestcamOptions};
+use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::broker::Kind;
+use crate::support::broker::{Broker, Kind};
 use crate::support::cameras::make_clip;
-use crate::support::process::nvr;
-use crate::support::stage::{Stage, arguments, documents, pattern_cameras, processor};
+use crate::support::namespaces::Namespaces;
+use crate::support::process::{Running, nvr};
+use crate::support::stage::{
+    Stage, arguments, configuration, documents, pattern_cameras, processor,
+};
 use crate::support::wait::{SOON, until};
 
 const SIZE: Size = Size::new(320, 240);
@@ -288,4 +291,49 @@ fn a_disk_that_refuses_stops_nothing_else_and_is_told() {
     });
     let reason = status["recording"]["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("in use"), "{reason}");
+}
+
+#[test]
+fn a_full_disk_stops_nothing_else_and_is_used_again() {
+    let broker = Broker::start(Kind::Mosquitto);
+    let cameras = Testcam::start(&pattern_cameras(1)).expect("cameras start");
+    let reader = broker.observe("nvr/#");
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().display();
+    let disk = Namespaces::new(
+        &["--mount"],
+        &format!("mount -t tmpfs -o size=40m disk {path}"),
+    );
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let record = format!(
+        "[record]\ndir = \"{path}/rec\"\nmin_free = \"0 B\"\nfile_length = \"2s\"\ndurable_every = \"1s\"\n"
+    );
+    let text = configuration(&broker, &cameras, &[0], "") + &record;
+    std::fs::write(file.path(), text).expect("written");
+    let mut command = nvr();
+    command.arg("processor").arg("--config").arg(file.path());
+    let _processor = Running::start(disk.inside(&command));
+    let told = |state: &str| {
+        until(&format!("it is {state}"), SOON * 3, || {
+            let status = documents(&reader, "nvr/sources/0").pop()?;
+            recording(&status, state).then_some(status)
+        })
+    };
+    let events = || documents(&reader, "nvr/detections/0").len();
+    told("recording");
+    // Somebody else fills the disk.
+    disk.run(&format!("head -c 50M /dev/zero >{path}/other || true"));
+    let status = told("failing");
+    let reason = status["recording"]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("free"), "{reason}");
+    let before = events();
+    until("ten more events", SOON, || {
+        (events() >= before + 10).then_some(())
+    });
+    disk.run(&format!("rm {path}/other"));
+    told("recording");
+    disk.run(&format!(
+        "{} record fsck {path}/rec",
+        env!("CARGO_BIN_EXE_nvr")
+    ));
 }
