@@ -130,10 +130,10 @@ fn the_blocks_never_exceed_the_budget_and_the_oldest_files_go_first() {
     };
     let recorder = Recorder::start(settings.clone(), clock.clone()).expect("it starts");
     let (mut camera, source) = (Camera::new(), recorder.source(SourceId(1)));
-    camera.bytes = 200_000;
+    camera.bytes = 400_000;
     wait_until(|| recorder.report().space.is_counted);
     let mut seen = BTreeSet::new();
-    for _ in 0..80 {
+    for _ in 0..40 {
         for unit in camera.group(5) {
             clock.advance(unit.arrival.saturating_sub(clock.now()));
             source.unit(unit);
@@ -144,11 +144,16 @@ fn the_blocks_never_exceed_the_budget_and_the_oldest_files_go_first() {
             let room = BUDGET_BYTES - report.space.recordings_bytes;
             report.queued_bytes == 0 && room > STEP_BYTES + MB / 4
         });
-        let (present, bytes) = recordings(folder.path());
+        let (mut present, mut bytes) = (BTreeSet::new(), 0);
+        // Not while files are being deleted.
+        wait_until(|| {
+            let before = std::mem::take(&mut present);
+            (present, bytes) = recordings(folder.path());
+            present == before
+        });
         assert!(bytes <= BUDGET_BYTES, "{bytes}");
         seen.extend(present.iter().cloned());
         let newest = seen.iter().rev().take(present.len()).cloned();
-        // A file may have gone while they were counted, but no newer one than those that stayed.
         assert_eq!(newest.collect::<BTreeSet<_>>(), present);
     }
     let report = recorder.report();
@@ -159,7 +164,7 @@ fn the_blocks_never_exceed_the_budget_and_the_oldest_files_go_first() {
     assert!(recorder.stop(LONG));
     let (present, bytes) = recordings(folder.path());
     assert!(bytes <= BUDGET_BYTES, "{bytes}");
-    assert!(seen.len() >= 26, "{} files", seen.len());
+    assert!(seen.len() >= 13, "{} files", seen.len());
     assert!((2..20).contains(&present.len()), "{} stay", present.len());
     assert!(present.last() >= seen.last());
     // They are found again by the next one.

@@ -169,7 +169,9 @@ impl Space {
     /// See [`FileSpace`].
     pub(super) fn closed(&self, path: &Path) {
         if let Some(key) = FileKey::of_path(&self.limits.dir, path) {
-            lock(&self.state).closing.insert(key);
+            let mut state = lock(&self.state);
+            state.closing.insert(key);
+            self.wake_if_short(&mut state);
         }
     }
 
@@ -187,14 +189,18 @@ impl Space {
             None => (bytes, 0),
             Some(_) => (0, bytes),
         };
-        if state.full.is_some() || state.to_delete(&self.limits, true) > 0 {
-            state.is_wanted = true;
-            self.wake.notify_all();
-        }
+        self.wake_if_short(&mut state);
         state
             .full
             .clone()
             .map_or(Ok(()), |reason| Err(Full { reason }))
+    }
+
+    fn wake_if_short(&self, state: &mut State) {
+        if state.full.is_some() || state.to_delete(&self.limits, true) > 0 {
+            state.is_wanted = true;
+            self.wake.notify_all();
+        }
     }
 
     /// Whether folders were removed since the last call. If the writer made one of them again, its name is not durable.
