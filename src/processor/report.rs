@@ -9,7 +9,7 @@ use crate::control::{
 use crate::event::RecordingState;
 use crate::health::{Kind, MetricsSource, Sample};
 use crate::media::{Codec, Health, decoder_report};
-use crate::record::SourceReport;
+use crate::record::{SourceReport, SpaceReport};
 
 /// The state of all its parts.
 pub(super) fn status(processor: &Processor) -> Status {
@@ -174,6 +174,22 @@ const OF_RECORDINGS: &[Metric<SourceReport>] = &[
     ),
 ];
 
+/// The metrics of the space of recordings.
+const OF_SPACE: &[Metric<SpaceReport>] = &[
+    (
+        "recordings_bytes",
+        "Space that all recordings take",
+        Kind::Gauge,
+        |space| space.recordings_bytes as f64,
+    ),
+    (
+        "recordings_deleted_bytes",
+        "Space of recordings that were deleted to make room",
+        Kind::Counter,
+        |space| space.deleted_bytes as f64,
+    ),
+];
+
 impl MetricsSource for Processor {
     fn samples(&self) -> Vec<Sample> {
         let sources: Vec<_> = self.pipeline.sources.load().values().cloned().collect();
@@ -198,7 +214,18 @@ impl MetricsSource for Processor {
                 value: f64::from(recording),
             })
         }));
-        let recording = self.recording().into_iter().flat_map(|it| it.sources);
+        let recording = self.recording();
+        let space = recording.as_ref().map(|report| &report.space);
+        for &(name, help, kind, value) in OF_SPACE {
+            samples.extend(space.map(|space| Sample {
+                name,
+                help,
+                kind,
+                labels: Vec::new(),
+                value: value(space),
+            }));
+        }
+        let recording = recording.into_iter().flat_map(|it| it.sources);
         for (id, report) in recording {
             samples.extend(
                 OF_RECORDINGS
