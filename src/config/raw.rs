@@ -144,7 +144,7 @@ settings! {
         /// Pictures that a processor decodes: auto (as few as max_fps needs: key frames alone where they come often enough), all, or
         /// key (key frames alone).
         pub decode: DecodeChoice = DecodeChoice::Auto;
-        /// What of this camera is recorded, if [record] names a directory: continuous, or off.
+        /// What of this camera is recorded, if the table `record` names a directory: continuous, or off.
         pub record: RecordChoice = RecordChoice::Continuous;
         /// Maximum time without an access unit from this camera. Default: the role's.
         pub stall_limit: Option<Span>, within STALL_LIMITS;

@@ -12,7 +12,7 @@ use super::tail::tail_block;
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// Reads a whole file and checks every seal. The media are never in memory; of other boxes the largest is, at most
-/// [`super::LARGEST_BYTES`].
+/// [`super::parts::LARGEST_BYTES`].
 ///
 /// # Errors
 /// If the head is not sound, or the system can't read the file. Damage after the head is in [`Reading::ending`].
