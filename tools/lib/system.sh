@@ -40,6 +40,8 @@ kms_packages() {
     echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd patch
     # The kernel's own tools load its library, whose package has another name in Debian 13.
     echo libelf-dev
+    # The disk of the machine whose power is cut.
+    echo e2fsprogs
 }
 
 dist_packages() {
