@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
+use super::form::Form;
 use super::out;
 use crate::base::{Clock, Size, Stop};
 use crate::config::{HeadSettings, ModeRequest, Rotation, WallSettings};
@@ -39,13 +40,6 @@ pub(super) struct DisplayArgs {
     /// Format of the list; with --show, of the display's report
     #[arg(long, value_enum, default_value_t)]
     format: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Form {
-    #[default]
-    Text,
-    Json,
 }
 
 const AFTER_HELP: &str = "\

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::form::Form;
 use super::out;
 use crate::config::{Environment, MqttFlags};
 use crate::doctor::{
@@ -21,9 +22,9 @@ pub(super) struct DoctorArgs {
     /// Build a small TensorRT engine, run it and compare its output; takes minutes on a board
     #[arg(long)]
     tensorrt: bool,
-    /// Format of the report
+    /// Form of the report
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: Form,
     /// Pack the report with logs and settings into FILE, a .tar.gz without passwords and tokens
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
@@ -39,13 +40,6 @@ pub(super) struct DoctorArgs {
     /// The broker.
     #[command(flatten)]
     mqtt: MqttFlags,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Json,
 }
 
 const AFTER_HELP: &str = "\
@@ -83,8 +77,8 @@ pub(super) fn main(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     }
     let report = examine(Machine::new(&options));
     out::line(match args.format {
-        Format::Text => page(&report),
-        Format::Json => report.to_json(),
+        Form::Text => page(&report),
+        Form::Json => report.to_json(),
     });
     if let Some(target) = &args.bundle {
         write_bundle(target, &Machine::new(&options), &report)?;

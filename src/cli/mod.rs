@@ -22,6 +22,7 @@ mod fleet_flags;
 mod fleet_keys;
 mod fleet_rollout;
 mod fleet_update;
+mod form;
 mod logging;
 mod man;
 mod model;

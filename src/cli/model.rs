@@ -7,10 +7,11 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::form::Form;
 use super::model_bill::{BillArgs, bill};
 use super::model_engine::{BenchArgs, BuildArgs, bench, build};
 use super::model_fetch::{FetchArgs, fetch};
-use super::model_text::{Form, described};
+use super::model_text::described;
 use super::model_try::{TryArgs, try_model};
 use super::out;
 use crate::base::{Size, models_dirs};

@@ -6,9 +6,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::form::Form;
 use super::model_download::Download;
 use super::model_licence::{ACCEPTED_FILE, accepted};
-use super::model_text::{Form, described};
+use super::model_text::described;
 use super::out;
 use crate::base::shown_bytes;
 use crate::bus::Trust;

@@ -1,16 +1,6 @@
 //! How the subcommands of `nvr model` write models.
 
-use clap::ValueEnum;
-
 use crate::detect::{InstalledModel, LabelSource};
-
-/// The format of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum Form {
-    #[default]
-    Text,
-    Json,
-}
 
 /// `640x640 yolov8, coco80, in /…`.
 pub(super) fn described(model: &InstalledModel) -> String {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
 use serde::Serialize;
 
+use super::form::Form;
 use super::out;
 use super::picture_output::{PictureOutput, picture_output};
 use crate::base::Frame;
@@ -58,13 +59,6 @@ pub(super) struct TryArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Form {
-    #[default]
-    Text,
-    Json,
 }
 
 /// The result, as JSON shows it.

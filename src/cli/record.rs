@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::form::Form;
 use super::out;
 use crate::base::{SourceId, shown_bytes};
 use crate::record::{
@@ -50,15 +51,6 @@ struct FolderArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Form {
-    /// Lines of text
-    #[default]
-    Text,
-    /// One JSON object a line
-    Json,
 }
 
 /// A line of the output, as JSON shows it. Times are local, durations in seconds.

@@ -2,6 +2,7 @@
 
 use super::run::Processor;
 use super::source::Source;
+use crate::base::SourceId;
 use crate::bus::{LinkCounters, LinkState};
 use crate::control::{
     Capabilities, DecoderFound, EventCounters, ProcessorCapabilities, ProcessorStatus, Status,
@@ -195,61 +196,46 @@ impl MetricsSource for Processor {
         let sources: Vec<_> = self.pipeline.sources.load().values().cloned().collect();
         let counters = self.pipeline.sink.load().link.counters();
         let mut samples = Vec::new();
-        for &(name, help, kind, value) in OF_SOURCES {
-            samples.extend(sources.iter().map(|source| Sample {
-                name,
-                help,
-                kind,
-                labels: vec![("source_id", source.id.to_string())],
-                value: value(source),
-            }));
-        }
-        samples.extend(sources.iter().filter_map(|source| {
-            let recording = source.recording()?.state == Some(RecordingState::Recording);
-            Some(Sample {
-                name: "recording",
-                help: "1 while what the source sends is written to files",
-                kind: Kind::Gauge,
-                labels: vec![("source_id", source.id.to_string())],
-                value: f64::from(recording),
-            })
-        }));
-        let recording = self.recording();
-        let space = recording.as_ref().map(|report| &report.space);
-        for &(name, help, kind, value) in OF_SPACE {
-            samples.extend(space.map(|space| Sample {
-                name,
-                help,
-                kind,
-                labels: Vec::new(),
-                value: value(space),
-            }));
-        }
-        let recording = recording.into_iter().flat_map(|it| it.sources);
-        for (id, report) in recording {
-            samples.extend(
-                OF_RECORDINGS
-                    .iter()
-                    .map(|&(name, help, kind, value)| Sample {
-                        name,
-                        help,
-                        kind,
-                        labels: vec![("source_id", id.to_string())],
-                        value: value(&report),
-                    }),
-            );
-        }
-        let single = |name, help, kind, value| Sample {
+        let sample = |source: Option<SourceId>, name, help, kind, value| Sample {
             name,
             help,
             kind,
-            labels: Vec::new(),
+            labels: source
+                .map(|id| ("source_id", id.to_string()))
+                .into_iter()
+                .collect(),
             value,
         };
-        for &(name, help, kind, value) in OF_LINK {
-            samples.push(single(name, help, kind, value(&counters)));
+        for &(name, help, kind, value) in OF_SOURCES {
+            let each = sources.iter();
+            samples.extend(
+                each.map(|source| sample(Some(source.id), name, help, kind, value(source))),
+            );
         }
-        samples.push(single(
+        samples.extend(sources.iter().filter_map(|source| {
+            let is_recorded = source.recording()?.state == Some(RecordingState::Recording);
+            Some(sample(
+                Some(source.id),
+                "recording",
+                "1 while what the source sends is written to files",
+                Kind::Gauge,
+                f64::from(is_recorded),
+            ))
+        }));
+        if let Some(recording) = self.recording() {
+            for &(name, help, kind, value) in OF_SPACE {
+                samples.push(sample(None, name, help, kind, value(&recording.space)));
+            }
+            for &(name, help, kind, value) in OF_RECORDINGS {
+                let each = recording.sources.iter();
+                samples.extend(each.map(|(id, of)| sample(Some(*id), name, help, kind, value(of))));
+            }
+        }
+        for &(name, help, kind, value) in OF_LINK {
+            samples.push(sample(None, name, help, kind, value(&counters)));
+        }
+        samples.push(sample(
+            None,
             "stages_stuck",
             "Stages without progress for longer than their limit",
             Kind::Gauge,
