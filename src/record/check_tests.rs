@@ -29,7 +29,7 @@ fn blocks(source: u32, units: &[Vec<CodedUnit>]) -> Vec<Vec<u8>> {
     })];
     for (sequence, units) in (1..).zip(units) {
         let fragment = mp4::fragment(id, sequence, first.pts_ns, units, None);
-        blocks.push(fragment.expect("a fragment"));
+        blocks.push(fragment.expect("a fragment").bytes);
     }
     let places = places(&blocks.concat());
     blocks.push(mp4::tail(id, places.len() as u32 + 1, &places));

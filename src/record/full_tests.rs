@@ -11,9 +11,9 @@ use super::mp4::{self, FileEnding};
 use super::report::RecordingState;
 use super::retention::Retention;
 use super::space::{STEP_BYTES, SpaceLimits};
-use super::testing::{Camera, DIR, FIRST, Rig};
+use super::testing::{Camera, DIR, FIRST, Rig, wait_until};
 use super::{RecordSettings, Recorder};
-use crate::base::{Clock, SourceId, Stop};
+use crate::base::{Clock, SourceId};
 use crate::media::UnitSink;
 
 const MB: u64 = 1_000_000;
@@ -84,18 +84,6 @@ fn folders_that_are_removed_meanwhile_are_made_again() {
         assert_eq!(rig.report().state, RecordingState::Recording, "{action}");
         assert_eq!(rig.report().dropped_groups, 0);
     }
-}
-
-/// Waits until `is_true`.
-fn wait_until(mut is_true: impl FnMut() -> bool) {
-    let never = Stop::default();
-    for _ in 0..12_000 {
-        if is_true() {
-            return;
-        }
-        never.wait(Duration::from_millis(5));
-    }
-    panic!("not within a minute");
 }
 
 /// The recordings below a folder, and the bytes of their blocks. Files may go meanwhile.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 
-use super::model_disk::{ModelDisk, Node, Op};
+use super::model_disk::{ModelDisk, Node, Op, Tree};
 
 /// What a sync made durable, by the model: after this number of operations.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub(super) struct Durable {
 
 /// How kind a loss of power is to what was not synced.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Mood {
+enum Mood {
     LosesAll,
     KeepsAll,
     /// Chooses for each page of this size, and each name.
@@ -26,7 +26,7 @@ pub(super) enum Mood {
 }
 
 impl Mood {
-    pub(super) fn draw(random: &mut Rng) -> Self {
+    fn draw(random: &mut Rng) -> Self {
         match random.u8(0..10) {
             0 => Self::LosesAll,
             1 => Self::KeepsAll,
@@ -45,7 +45,23 @@ impl Mood {
     }
 }
 
-pub(super) fn torn_content(
+impl ModelDisk {
+    /// The disk after a loss of power that followed the first `after` operations. `random` decides about all that was not synced.
+    pub(super) fn lose_power(&self, after: usize, random: &mut Rng) -> Self {
+        let model = self.lock();
+        let trace = &model.trace[..after];
+        let (mut tree, mood) = (Tree::default(), Mood::draw(random));
+        for content in 0..model.live.files.len() {
+            let start = model.start.files.get(content).cloned().unwrap_or_default();
+            tree.files
+                .push(torn_content(start, trace, content, mood, random));
+        }
+        tree.names = torn_names(&model.start.names, trace, mood, random);
+        Self::of(tree)
+    }
+}
+
+fn torn_content(
     start: Vec<u8>,
     trace: &[Op],
     file: usize,
@@ -89,7 +105,7 @@ pub(super) fn torn_content(
     content
 }
 
-pub(super) fn torn_names(
+fn torn_names(
     start: &BTreeMap<PathBuf, Node>,
     trace: &[Op],
     mood: Mood,

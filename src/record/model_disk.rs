@@ -8,10 +8,7 @@ use std::io::{self, Cursor, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use fastrand::Rng;
-
 use super::disk::RecordingDisk;
-use super::model_crash::{Mood, torn_content, torn_names};
 use super::stock::{Entry, SpaceDisk};
 use crate::base::sync::lock;
 
@@ -133,17 +130,8 @@ impl ModelDisk {
         }
     }
 
-    /// The disk after a loss of power that followed the first `after` operations. `random` decides about all that was not synced.
-    pub(super) fn lose_power(&self, after: usize, random: &mut Rng) -> Self {
-        let model = self.lock();
-        let trace = &model.trace[..after];
-        let (mut tree, mood) = (Tree::default(), Mood::draw(random));
-        for content in 0..model.live.files.len() {
-            let start = model.start.files.get(content).cloned().unwrap_or_default();
-            tree.files
-                .push(torn_content(start, trace, content, mood, random));
-        }
-        tree.names = torn_names(&model.start.names, trace, mood, random);
+    /// A disk that was started with this content.
+    pub(super) fn of(tree: Tree) -> Self {
         let disk = Self::default();
         *disk.lock() = Model {
             start: tree.clone(),

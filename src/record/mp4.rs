@@ -25,7 +25,7 @@ mod source;
 mod tail;
 mod times;
 
-pub(super) use fragment::{fragment, read_fragment};
+pub(super) use fragment::fragment;
 pub(super) use head::{head, read_head};
 pub(super) use parts::{FileEnding, FileHead, FragmentPlace, ReadError, Reading};
 pub(super) use reader::read;
@@ -33,3 +33,5 @@ pub(super) use tail::{closed_fragments, tail};
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+pub(super) use testing::frames;

@@ -363,7 +363,7 @@ fn what_is_durable_and_not_deleted_survives_a_loss_of_power_at_any_moment() {
 
 /// Minutes. `RECORD_SEEDS` is the number of recordings, 20 000 without it.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes: `tools/test power_cuts` runs it"]
 fn what_is_durable_survives_many_thousand_losses_of_power() {
     let seeds = std::env::var("RECORD_SEEDS")
         .ok()

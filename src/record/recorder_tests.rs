@@ -3,7 +3,7 @@ use std::io;
 use super::*;
 use crate::record::model_disk::ModelDisk;
 use crate::record::mp4::{self, FileEnding};
-use crate::record::testing::{Camera, unlimited};
+use crate::record::testing::{Camera, unlimited, wait_until};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -26,18 +26,6 @@ fn recordings(dir: &Path) -> Vec<u32> {
         }
     }
     found
-}
-
-/// Waits until `is_true`.
-fn wait_until(mut is_true: impl FnMut() -> bool) {
-    let never = Stop::default();
-    for _ in 0..12_000 {
-        if is_true() {
-            return;
-        }
-        never.wait(Duration::from_millis(5));
-    }
-    panic!("not within a minute");
 }
 
 #[test]

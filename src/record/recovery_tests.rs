@@ -11,7 +11,9 @@ const PATH: &str = "/rec/7/2026-11-28/08/20261128T083000.123Z.mp4";
 const MARK: &str = "/rec/.nvr-open/7_20261128T083000.123Z";
 
 fn fragment(sequence: u32, units: &[CodedUnit]) -> Vec<u8> {
-    mp4::fragment(1, sequence, 0, units, None).expect("good units")
+    mp4::fragment(1, sequence, 0, units, None)
+        .expect("good units")
+        .bytes
 }
 
 /// A head and three fragments.

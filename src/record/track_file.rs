@@ -167,7 +167,9 @@ impl<F> TrackFile<F> {
         cut: &Cut,
     ) -> Result<u64, AppendError> {
         let sequence = self.next_sequence();
-        let bytes = mp4::fragment(
+        let first = cut.units.first();
+        let first = first.ok_or_else(|| AppendError::Units("it is empty".to_owned()))?;
+        let fragment = mp4::fragment(
             self.id,
             sequence,
             self.base_pts_ns,
@@ -175,13 +177,23 @@ impl<F> TrackFile<F> {
             cut.next_pts_ns,
         )
         .map_err(|error| AppendError::Units(error.to_string()))?;
-        let place = self.place_of(sequence, &cut.units, &bytes);
-        let place = place.ok_or_else(|| AppendError::Units("its times are lost".to_owned()))?;
-        self.write(disk, &bytes)?;
+        let place = FragmentPlace {
+            offset: self.written,
+            bytes: fragment.bytes.len() as u64,
+            sequence,
+            first_tick: fragment.first_tick,
+            ticks: fragment.ticks,
+            captured_unix: first.captured_unix,
+            // Of a few bytes each at least, in a box of bounded size.
+            frames: u32::try_from(cut.units.len()).unwrap_or(u32::MAX),
+            begins_with_key: first.is_key,
+        };
+        let bytes = place.bytes;
+        self.write(disk, &fragment.bytes)?;
         self.fragments.push(place);
         let captured = cut.units.iter().map(|unit| unit.captured_unix);
         self.captured_until = captured.max().unwrap_or(self.captured_until);
-        Ok(bytes.len() as u64)
+        Ok(bytes)
     }
 
     /// Writes the tail, for which the reserved space has room, and gives back the rest. The file is closed once it is synced.
@@ -267,21 +279,6 @@ impl<F> TrackFile<F> {
         let at_risk =
             |place: &&FragmentPlace| place.begins_with_key && place.offset >= self.durable;
         self.fragments.iter().filter(at_risk).count() as u64
-    }
-
-    fn place_of(&self, sequence: u32, units: &[CodedUnit], bytes: &[u8]) -> Option<FragmentPlace> {
-        let read = mp4::read_fragment(bytes).ok()?;
-        let first = units.first()?;
-        Some(FragmentPlace {
-            offset: self.written,
-            bytes: bytes.len() as u64,
-            sequence,
-            first_tick: read.frames.first()?.decode_tick,
-            ticks: read.ticks,
-            captured_unix: first.captured_unix,
-            frames: u32::try_from(units.len()).ok()?,
-            begins_with_key: first.is_key,
-        })
     }
 
     /// Appends after it reserved space for `bytes` and the tail.

@@ -25,10 +25,7 @@ fn units_are_found_again_byte_for_byte_with_their_times() {
     let mut found = Vec::new();
     for place in &reading.fragments {
         let fragment = &content[place.offset as usize..][..place.bytes as usize];
-        for frame in mp4::read_fragment(fragment)
-            .expect("a sound fragment")
-            .frames
-        {
+        for frame in mp4::frames(fragment).expect("a sound fragment") {
             let data = &fragment[frame.offset as usize..][..frame.bytes as usize];
             let ms = (frame.presentation_tick + 45) / 90;
             found.push((data.to_vec(), frame.is_key, frame.captured_unix, ms));

@@ -28,6 +28,17 @@ const SEALED_FRAME_BYTES: usize = 17;
 const BY_ARRIVAL: u8 = 1;
 const HAS_NTP: u8 = 2;
 
+/// A fragment that is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::record) struct SealedFragment {
+    /// All of it.
+    pub(in crate::record) bytes: Vec<u8>,
+    /// Decode time of its first frame in ticks since the file's start.
+    pub(in crate::record) first_tick: u64,
+    /// The sum of the durations of its frames in ticks.
+    pub(in crate::record) ticks: u64,
+}
+
 /// One fragment: `prft`, `moof`, `mdat` and its seal.
 ///
 /// The units are in decoding order and of one session. `sequence` counts from 1. `base_pts_ns` is the smallest pts of the file's
@@ -43,7 +54,7 @@ pub(in crate::record) fn fragment(
     base_pts_ns: u64,
     units: &[CodedUnit],
     next_pts_ns: Option<u64>,
-) -> Result<Vec<u8>, FragmentError> {
+) -> Result<SealedFragment, FragmentError> {
     let first = units.first().ok_or(FragmentError::Empty)?;
     let presentation: Vec<u64> = units
         .iter()
@@ -80,7 +91,11 @@ pub(in crate::record) fn fragment(
     if bytes > LARGEST_BYTES {
         return Err(FragmentError::TooLarge { bytes });
     }
-    Ok(out)
+    Ok(SealedFragment {
+        bytes: out,
+        first_tick: times.decode[0],
+        ticks: times.durations.iter().copied().map(u64::from).sum(),
+    })
 }
 
 fn write_moof(out: &mut Vec<u8>, sequence: u32, times: &FrameTimes, units: &[CodedUnit]) {
@@ -126,27 +141,13 @@ fn write_moof(out: &mut Vec<u8>, sequence: u32, times: &FrameTimes, units: &[Cod
     write(out, &moof);
 }
 
-/// Reads one fragment from its bytes. The seal is checked.
-///
-/// # Errors
-/// If it is not sound.
-pub(in crate::record) fn read_fragment(fragment: &[u8]) -> Result<Fragment, ReadError> {
-    let mut source = Source::new(fragment, 0);
-    let first = source.required(b"prft")?;
-    let read = fragment_block(&mut source, &first, None)?;
-    if source.at < fragment.len() as u64 {
-        return Err(ReadError::damaged(source.at, "bytes follow the fragment"));
-    }
-    Ok(read)
-}
-
 /// A fragment as it is read.
 #[derive(Debug)]
-pub(in crate::record) struct Fragment {
+pub(super) struct Fragment {
     /// At least one, in decoding order.
-    pub(in crate::record) frames: Vec<FrameAt>,
+    pub(super) frames: Vec<FrameAt>,
     /// The sum of their durations in ticks.
-    pub(in crate::record) ticks: u64,
+    pub(super) ticks: u64,
 }
 
 /// Reads a fragment after the header of its first box, and checks its seal, with its id and sequence if they are known.

@@ -1,12 +1,14 @@
 use super::super::seal::write_checksum;
-use super::super::testing::{BASE_NS, ID, mutate, unit, units};
+use super::super::testing::{BASE_NS, ID, frames, mutate, unit, units};
 use super::*;
 
 #[test]
 fn frames_are_read_as_they_were_written() {
     let (units, next) = units()[1].clone();
-    let bytes = fragment(ID, 2, BASE_NS, &units, Some(next)).expect("a fragment");
-    let frames = read_fragment(&bytes).expect("sound").frames;
+    let bytes = fragment(ID, 2, BASE_NS, &units, Some(next))
+        .expect("a fragment")
+        .bytes;
+    let frames = frames(&bytes).expect("sound");
     let times: Vec<_> = frames
         .iter()
         .map(|frame| (frame.decode_tick, frame.presentation_tick))
@@ -28,7 +30,9 @@ fn frames_are_read_as_they_were_written() {
 #[test]
 fn the_reference_time_is_that_of_the_first_frame() {
     let units = [unit(80, true), unit(200, false)];
-    let bytes = fragment(ID, 1, BASE_NS, &units, None).expect("a fragment");
+    let bytes = fragment(ID, 1, BASE_NS, &units, None)
+        .expect("a fragment")
+        .bytes;
     assert_eq!(bytes[4..8], *b"prft");
     let prft = &bytes[8..PRFT_BYTES as usize];
     assert_eq!(prft[8..16], ntp(units[0].captured_unix).to_be_bytes());
@@ -46,8 +50,10 @@ fn bad_times_of_a_camera_are_still_a_fragment() {
     ];
     for next in [None, Some(0), Some(BASE_NS), Some(u64::MAX)] {
         for base in [0, BASE_NS, u64::MAX] {
-            let bytes = fragment(ID, 1, base, &units, next).expect("a fragment");
-            let frames = read_fragment(&bytes).expect("sound").frames;
+            let bytes = fragment(ID, 1, base, &units, next)
+                .expect("a fragment")
+                .bytes;
+            let frames = frames(&bytes).expect("sound");
             let decode: Vec<u64> = frames.iter().map(|frame| frame.decode_tick).collect();
             assert!(
                 decode.windows(2).all(|pair| pair[0] < pair[1]),
@@ -76,10 +82,12 @@ fn fragments_that_do_not_fit_are_refused() {
 #[test]
 fn bytes_after_a_fragment_are_damage() {
     let (units, next) = units()[0].clone();
-    let mut bytes = fragment(ID, 1, BASE_NS, &units, Some(next)).expect("a fragment");
+    let mut bytes = fragment(ID, 1, BASE_NS, &units, Some(next))
+        .expect("a fragment")
+        .bytes;
     let length = bytes.len();
     bytes.push(0);
-    let error = read_fragment(&bytes).expect_err("one byte too many");
+    let error = frames(&bytes).expect_err("one byte too many");
     assert_eq!(
         error.to_string(),
         format!("the recording is damaged at byte {length}: bytes follow the fragment")
@@ -97,7 +105,7 @@ fn boxes_nested_without_end_do_not_overflow_the_stack() {
     }
     bytes.extend(b"\0\0\0\x08mdat");
     seal(&mut bytes, BlockKind::Fragment, ID, 1, |_| ());
-    let error = read_fragment(&bytes).expect_err("no frames");
+    let error = frames(&bytes).expect_err("no frames");
     assert_eq!(
         error.to_string(),
         "the recording is damaged at byte 28: `moof` has no track"
@@ -108,7 +116,9 @@ fn boxes_nested_without_end_do_not_overflow_the_stack() {
 fn a_changed_fragment_with_a_right_checksum_does_not_panic() {
     let mut random = fastrand::Rng::with_seed(11);
     let (units, next) = units()[1].clone();
-    let sound = fragment(ID, 1, BASE_NS, &units, Some(next)).expect("a fragment");
+    let sound = fragment(ID, 1, BASE_NS, &units, Some(next))
+        .expect("a fragment")
+        .bytes;
     let mut accepted = 0;
     for _ in 0..20_000 {
         let mut bytes = sound.clone();
@@ -117,7 +127,7 @@ fn a_changed_fragment_with_a_right_checksum_does_not_panic() {
             continue;
         }
         write_checksum(&mut bytes);
-        if let Ok(Fragment { frames, .. }) = read_fragment(&bytes) {
+        if let Ok(frames) = frames(&bytes) {
             accepted += 1;
             let end = |frame: &FrameAt| frame.offset + u64::from(frame.bytes);
             assert!(frames.iter().all(|frame| end(frame) <= bytes.len() as u64));

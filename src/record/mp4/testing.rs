@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::fragment::fragment_block;
+use super::parts::{FrameAt, ReadError};
+use super::source::Source;
 use super::{FileHead, FragmentPlace, fragment, head, read, tail};
 use crate::base::{CaptureClock, Size, SourceId};
 use crate::media::{Codec, CodedFormat, CodedUnit};
@@ -73,7 +76,9 @@ pub(super) fn blocks(id: u64) -> Vec<Vec<u8>> {
     let mut blocks = vec![head(&file_head(id))];
     for (index, (units, next)) in units().iter().enumerate() {
         let sequence = index as u32 + 1;
-        let block = fragment(id, sequence, BASE_NS, units, Some(*next)).expect("a fragment");
+        let block = fragment(id, sequence, BASE_NS, units, Some(*next))
+            .expect("a fragment")
+            .bytes;
         blocks.push(block);
     }
     let places = places(&blocks.concat());
@@ -116,4 +121,18 @@ pub(super) fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
             }
         }
     }
+}
+
+/// The frames of one fragment, in decoding order. The seal is checked.
+///
+/// # Errors
+/// If it is not sound.
+pub(in crate::record) fn frames(fragment: &[u8]) -> Result<Vec<FrameAt>, ReadError> {
+    let mut source = Source::new(fragment, 0);
+    let first = source.required(b"prft")?;
+    let frames = fragment_block(&mut source, &first, None)?.frames;
+    if source.at < fragment.len() as u64 {
+        return Err(ReadError::damaged(source.at, "bytes follow the fragment"));
+    }
+    Ok(frames)
 }
