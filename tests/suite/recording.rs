@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use nvr::base::Size;
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
@@ -169,8 +168,17 @@ fn what_cameras_send_is_recorded_bit_by_bit() {
                 recording(status, "recording")
             });
     }
-    // Twice through the clip and its seam.
-    std::thread::sleep(Duration::from_secs(7));
+    // Through the clip and its seam, and into it again.
+    until("both cameras are recorded for two rounds", SOON * 3, || {
+        (0..2)
+            .all(|id| {
+                let files = recordings(&recorded.path(), id);
+                files
+                    .first()
+                    .is_some_and(|file| pictures_in(file) > 2 * FRAMES)
+            })
+            .then_some(())
+    });
     recorded.stage.processor.signal("TERM");
     assert!(recorded.stage.processor.end(SOON).success());
     for (id, codec) in (0..).zip(codecs) {

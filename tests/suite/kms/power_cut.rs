@@ -12,7 +12,7 @@ use nvr::media::testcam::{CameraOptions, Feed, TestcamOptions};
 use crate::recording::{fsck, pictures_in, plays, recordings};
 use crate::support::broker::Kind;
 use crate::support::stage::{Stage, arguments, processor};
-use crate::support::vm::{Gpu, HOST, PATIENCE, Vm};
+use crate::support::vm::{Gpu, HOST, PATIENCE, Vm, from_guest};
 use crate::support::wait::until;
 
 const CAMERAS: u32 = 4;
@@ -110,8 +110,7 @@ fn survives(name: &str, after: Duration) {
         ),
     );
     for id in 0..CAMERAS {
-        let mut url = site.cameras.url(id as usize);
-        url.set_host(Some(&HOST.to_string())).expect("an address");
+        let url = from_guest(site.cameras.url(id as usize));
         words.extend(["--source".to_owned(), format!("{id}={url}")]);
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -14,7 +14,7 @@ use crate::support::stage::Stage;
 use crate::support::tiles::{
     FAULT, WARNING, has_boxes, has_exact_colours, has_warning, is_dimmed, says, tile,
 };
-use crate::support::vm::{Gpu, HOST, Job, PATIENCE, Vm};
+use crate::support::vm::{Gpu, HOST, Job, PATIENCE, Vm, from_guest};
 use crate::support::wait::until;
 
 /// The size of the pattern's pictures, so that they are shown without scaling.
@@ -47,8 +47,7 @@ fn site() -> Stage {
 /// Starts a wall of four tiles on the guest's monitor.
 fn start(vm: &Vm, site: &Stage) -> Job {
     let camera = |id: u32| {
-        let mut url = site.cameras.url(id as usize);
-        url.set_host(Some(&HOST.to_string())).expect("an address");
+        let url = from_guest(site.cameras.url(id as usize));
         format!("{id}={url}")
     };
     let (host, port) = (HOST.to_string(), site.broker.port().to_string());

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use image::RgbaImage;
 use nvr::base::{Size, cache_dir};
 use tempfile::TempDir;
+use url::Url;
 
 use super::broker::free_port;
 use super::process::Running;
@@ -282,6 +283,12 @@ impl Vm {
         picture.save(&file).expect("the cache is writable");
         picture
     }
+}
+
+/// An address of a server on this machine, as the guest reaches it.
+pub(crate) fn from_guest(mut url: Url) -> Url {
+    url.set_host(Some(&HOST.to_string())).expect("an address");
+    url
 }
 
 /// What `look` finds before the deadline, and before the machine ends.
