@@ -66,8 +66,11 @@ impl Slots {
         slots
     }
 
+    /// At once, for a command that was under way when the power went.
     fn write(&self, file: &str, text: &str) {
-        fs::write(self.dir.join(file), text).expect("written");
+        let new = self.dir.join(format!("{file}.new"));
+        fs::write(&new, text).expect("written");
+        fs::rename(new, self.dir.join(file)).expect("renamed");
     }
 
     fn read(&self, file: &str) -> Option<String> {
@@ -178,19 +181,21 @@ impl Slots {
     }
 }
 
-/// The commands of the image's maker. The folder of the script is that of the slots.
+/// The commands of the image's maker. The folder of the script is that of the slots. As with a real bootloader, each setting changes
+/// at once: a command may be under way when the power goes.
 const TOOL: &str = r#"
 set -e
 cd "$(dirname "$0")"
 current=$(cat current)
 if [ "$current" = a ]; then other=b; else other=a; fi
+put() { echo "$2" > "$1.$$" && mv "$1.$$" "$1"; }
 case $1 in
-install) if [ -e slow ]; then sleep 2; fi; cp "$2" "image-$other" ;;
+install) if [ -e slow ]; then sleep 2; fi; cp "$2" "image.$$" && mv "image.$$" "image-$other" ;;
 slot) echo "$current" ;;
 version) cut -d' ' -f1 "image-$current" ;;
-set-next) echo "$other" > trial ;;
-confirm) echo "$current" > active ;;
-rollback) echo "$other" > active ;;
+set-next) put trial "$other" ;;
+confirm) put active "$current" ;;
+rollback) put active "$other" ;;
 reboot) touch reboot ;;
 esac
 "#;
@@ -385,13 +390,20 @@ fn an_update_that_loses_power_at_any_phase_ends_in_a_slot_that_the_box_knows() {
 impl Slots {
     /// Restarts the machine whenever that is ordered, until the update has ended.
     fn converged(&mut self, generation: u64) -> Value {
+        let mut told = Value::Null;
         until("the end of the update", UPDATED, || {
             if self.dir.join("reboot").exists() {
                 self.reboot();
             }
             let all = self.stage.all("reported");
             let firmware = &all.last()?["firmware"];
+            if told != *firmware {
+                told.clone_from(firmware);
+                // Of a test that fails.
+                println!("{told}");
+            }
             let phase = firmware["phase"].as_str()?;
+            assert_ne!(phase, "failed", "generation {generation}: {firmware:#}");
             let is_final = ["confirmed", "rolled-back"].contains(&phase);
             (firmware["generation"] == generation && is_final).then(|| firmware.clone())
         })
