@@ -61,9 +61,29 @@ impl Checker<'_> {
             wall: self.wall(raw, selection),
             models_dirs: models_dirs(&first),
             http,
+            http_token: self.processor_token(raw),
             http_hosts: self.http_hosts(&raw.http_hosts),
             watchdog: raw.processor.watchdog,
         }
+    }
+
+    /// Reads the token of a processor's page. Without one the page outside loopback has no recordings.
+    fn processor_token(&mut self, raw: &RawSettings) -> Option<Secret> {
+        if self.for_wall {
+            return None;
+        }
+        let processor = &raw.processor;
+        let address = processor.http.as_ref().and_then(|http| http.parse().ok());
+        if let Some(address) = address.filter(|address: &SocketAddr| !address.ip().is_loopback())
+            && raw.record.dir.is_some()
+            && processor.http_token.is_none()
+        {
+            self.warnings.push(format!(
+                "processor.http: {address} can be reached from other machines, so recordings are not shown there without \
+                 processor.http_token (or NVR_HTTP_TOKEN)"
+            ));
+        }
+        self.secret("processor.http_token", processor.http_token.as_ref())
     }
 
     pub(super) fn report(&mut self, path: &str, message: impl Into<String>) {

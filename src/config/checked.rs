@@ -30,8 +30,10 @@ pub struct Settings {
     pub wall: WallSettings,
     /// Directories that are searched for models, in order.
     pub models_dirs: Vec<PathBuf>,
-    /// Address of /metrics and /healthz of a processor; `None` if they are not served.
+    /// Address of the page of a processor; `None` if it is not served.
     pub http: Option<SocketAddr>,
+    /// Token for the page of a processor.
+    pub http_token: Option<Secret>,
     /// Host names, in addition to those of loopback, under which a page on loopback answers.
     pub http_hosts: Vec<String>,
     /// Whether a processor feeds systemd's watchdog.

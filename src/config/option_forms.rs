@@ -45,6 +45,26 @@ where
     option(name, value_name, shape, one::<T>)
 }
 
+/// The token of the page.
+pub(super) const fn http_token() -> Row {
+    option("http-token", "REFERENCE", |arg| arg, TOKEN).help(
+        "Location of the token of the page: env:NAME or file:PATH, not the token itself, because every user of the machine can \
+         read the list of processes. NVR_HTTP_TOKEN holds the token itself [default: none]",
+    )
+}
+
+/// Reads a reference to the token. A text that is no reference may be the token itself: it is not kept, and clap does not
+/// parse it, because its error message would quote it.
+const TOKEN: Read = |matches, id| {
+    given_text(matches, id).map(|text| match text.split_once(':') {
+        Some((place @ ("env" | "file"), name)) if !name.is_empty() => Ok(json!({ place: name })),
+        _ => Err(
+            "must be env:NAME or file:PATH, not the token itself, which the list of processes would show; or set \
+             NVR_HTTP_TOKEN",
+        ),
+    })
+};
+
 /// Yes or no.
 pub(super) const fn switch(name: &'static str) -> Row {
     let shape = |arg: Arg| {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::flags::{LIMITS, role_flags};
 use super::option_forms::{
-    choice, duration, given_text, names, number, path, paths, switch, text, whole,
+    choice, duration, given_text, http_token, names, number, path, paths, switch, text, whole,
 };
 use super::options::{Group, Read, group, option};
 use super::{Backend, Encoding, RawMqtt, RawProcessor, RawRecord, RawSettings};
@@ -65,8 +65,13 @@ const OPTIONS: &[Group] = &[
     ),
     group::<RawProcessor>(
         "processor",
-        &[text("http", "ADDR")
-            .help("Address for /metrics and /healthz, such as 127.0.0.1:9100 [default: none]")],
+        &[
+            text("http", "ADDR").help(
+                "Address for the page of the recordings, /metrics and /healthz, such as 127.0.0.1:9100; outside loopback \
+                 recordings are shown with --http-token only [default: none]",
+            ),
+            http_token(),
+        ],
     ),
     group::<RawRecord>(
         "record",

@@ -197,8 +197,11 @@ role_settings! {
         }
         limits
         {
-            /// Address of /metrics and /healthz, as address:port. Default: none, nothing is served.
+            /// Address of the page of the recordings, /metrics and /healthz, as address:port; outside loopback recordings are
+            /// shown with `http_token` only. Default: none, nothing is served.
             pub http: Option<String>;
+            /// Token that a viewer of the page must give. Default: $NVR_HTTP_TOKEN if it is set, else none.
+            pub http_token: Option<SecretRef>;
         }
         watchdog
         {

@@ -127,10 +127,11 @@ impl ConfigSource {
         ];
         layers::apply_file(&mut document, &mut problems);
         layers::apply_login(&mut document, &self.environment);
-        if for_wall {
-            let (path, name) = ("wall.http_token", "NVR_HTTP_TOKEN");
-            layers::apply_secret(&mut document, &self.environment, path, name);
-        }
+        let token = match for_wall {
+            true => "wall.http_token",
+            false => "processor.http_token",
+        };
+        layers::apply_secret(&mut document, &self.environment, token, "NVR_HTTP_TOKEN");
         for (flags, flag_origin) in over {
             layers::apply(&mut document, flags, flag_origin, &mut problems);
         }

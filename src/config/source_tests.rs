@@ -701,3 +701,25 @@ fn four_times_the_cameras_take_no_more_than_their_share_of_time() {
         assert!(ratio < 9.0, "kind {kind}: {few:?} and {many:?}");
     }
 }
+
+#[test]
+fn recordings_are_shown_to_other_machines_with_a_token_only() {
+    let far = ["--http", "0.0.0.0:80", "--record", "/srv/recordings"];
+    let warnings = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let loaded = source(arguments, variables, "").load_all();
+        loaded.expect("no problem").warnings
+    };
+    let token = [("NVR_HTTP_TOKEN", "hunter2")];
+    assert_eq!(
+        warnings(&far, &[]),
+        [
+            "processor.http: 0.0.0.0:80 can be reached from other machines, so recordings are not shown there without processor.http_token (or NVR_HTTP_TOKEN)"
+        ]
+    );
+    assert_eq!(warnings(&far, &token), [""; 0]);
+    // The metrics have never needed one.
+    assert_eq!(warnings(&far[..2], &[]), [""; 0]);
+    let settings = load(&far, &token, "");
+    let kept = settings.http_token.map(|token| token.reveal().to_owned());
+    assert_eq!(kept.as_deref(), Some("hunter2"));
+}

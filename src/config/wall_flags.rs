@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::flags::{LIMITS, role_flags};
 use super::option_forms::{
-    choice, duration, given_text, names, number, one, path, switch, text, whole,
+    choice, duration, given_text, http_token, names, number, one, path, switch, text, whole,
 };
 use super::options::{Group, Read, Row, group, option};
 use super::{Fit, OutputChoice, RawHead, RawWall, ReferenceChoice, Sync};
@@ -71,10 +71,7 @@ const OPTIONS: &[Group] = &[
             text("http", "ADDR").help(
                 "Address of the page, such as 127.0.0.1:8080; outside loopback it needs --http-token [default: none]",
             ),
-            option("http-token", "REFERENCE", |arg| arg, TOKEN).help(
-                "Location of the token of the page: env:NAME or file:PATH, not the token itself, because every user of the \
-                 machine can read the list of processes. NVR_HTTP_TOKEN holds the token itself [default: none]",
-            ),
+            http_token(),
         ],
     ),
     group::<RawWall>("wall", LIMITS),
@@ -112,17 +109,5 @@ const MILLISECONDS: Read = |matches, id| {
         } else {
             text.to_owned()
         }))
-    })
-};
-
-/// Reads a reference to the token. A text that is no reference may be the token itself: it is not kept, and clap does not
-/// parse it, because its error message would quote it.
-const TOKEN: Read = |matches, id| {
-    given_text(matches, id).map(|text| match text.split_once(':') {
-        Some((place @ ("env" | "file"), name)) if !name.is_empty() => Ok(json!({ place: name })),
-        _ => Err(
-            "must be env:NAME or file:PATH, not the token itself, which the list of processes would show; or set \
-             NVR_HTTP_TOKEN",
-        ),
     })
 };

@@ -59,7 +59,11 @@ impl Secrets {
             self.values.insert(reveal(&login.password));
         }
         self.names.extend(settings.mqtt.username.iter().map(reveal));
-        let tokens = [&settings.mqtt.password, &settings.wall.http_token];
+        let tokens = [
+            &settings.mqtt.password,
+            &settings.http_token,
+            &settings.wall.http_token,
+        ];
         self.values.extend(tokens.into_iter().flatten().map(reveal));
         for camera in loaded.raw.camera.iter().flatten() {
             for uri in [&camera.uri, &camera.sub_uri].into_iter().flatten() {

@@ -133,11 +133,10 @@ pub fn plain_secrets(desired: &Desired) -> Vec<DocumentError> {
                 }
             }
         }
-        if body
-            .pointer("/wall/http_token")
-            .is_some_and(Value::is_string)
-        {
-            add(format!("{name}.wall.http_token"));
+        // The body of a role has its table under the role's own name.
+        let token = body.pointer(&format!("/{name}/http_token"));
+        if token.is_some_and(Value::is_string) {
+            add(format!("{name}.{name}.http_token"));
         }
     }
     found

@@ -119,11 +119,12 @@ fn a_desk_does_not_need_the_secrets_and_files_of_a_device() {
 
 #[test]
 fn logins_in_plain_text_are_found_and_never_quoted() {
-    let processor = cameras(json!([
+    let mut processor = cameras(json!([
         {"id": 1, "uri": "rtsp://viewer:hunter2@10.0.0.1/"},
         {"id": 2, "uri": "rtsp://10.0.0.2/", "username": {"env": "CAM"}, "password": "hunter2"},
         {"id": 3, "uri": "rtsp://10.0.0.3/", "sub_uri": "rtsp://10.0.0.3/?user=a&password=hunter2"},
     ]));
+    processor["processor"] = json!({"http_token": "hunter2"});
     let wall = json!({"wall": {"http_token": "hunter2"}});
     let found = plain_secrets(&desired(DeviceRole::Both, processor, wall));
     let paths: Vec<&str> = found.iter().map(|error| error.path.as_str()).collect();
@@ -133,6 +134,7 @@ fn logins_in_plain_text_are_found_and_never_quoted() {
             "processor.camera[0].uri",
             "processor.camera[1].password",
             "processor.camera[2].sub_uri",
+            "processor.processor.http_token",
             "wall.wall.http_token",
         ]
     );
