@@ -5,6 +5,9 @@
 //! source; the writer (`writer`) appends each fragment with one write (`track_file`), and makes all files durable together every few
 //! seconds (`durable`). The format is that of `mp4`: every fragment is sealed, so that a torn one is seen.
 //!
+//! The objects that were detected in a frame, a scene (`scene`), come the same way some 100 ms after their frame. They wait
+//! (`pending`) until the next fragment of their source is written, and go into it. They never delay, displace or fail pictures.
+//!
 //! At start, recovery (`recovery`) cuts files that were open at their last sound fragment, and closes them.
 //!
 //! Before the writer allocates space for a file, it asks the account of the folder's space (`space`). The thread `record-space`
@@ -13,7 +16,7 @@
 //!
 //! When the disk is slow, the queue drops whole groups of pictures. When it fails, the source's file is given up and a new one is
 //! tried, after 5 s and then up to 60 s. When there is no space and nothing can be deleted, files end, and each key frame tries again.
-//! All that is dropped is counted ([`SourceReport::dropped_groups`]).
+//! All that is dropped is counted ([`SourceReport::dropped_groups`], [`SourceReport::dropped_scenes`]).
 
 mod check;
 mod cut;
@@ -22,11 +25,13 @@ mod durable;
 mod error;
 mod layout;
 mod mp4;
+mod pending;
 mod queue;
 mod recorder;
 mod recovery;
 mod report;
 mod retention;
+mod scene;
 mod space;
 mod stock;
 mod track_file;
@@ -50,4 +55,5 @@ pub use error::{DiskFault, RecordError};
 pub use recorder::{RecordSettings, RecordedSource, Recorder};
 pub use recovery::{Recovered, RecoveryOutcome};
 pub use report::{RecordingReport, RecordingState, SourceReport};
+pub use scene::{Scene, SceneObject};
 pub use space::SpaceReport;

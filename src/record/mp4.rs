@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! head       ftyp moov                uuid      seal 0
-//! fragment   prft moof mdat           uuid      seal 1, 2, 3 …
+//! fragment   prft moof mdat [uuid]    uuid      scenes if there are any; seal 1, 2, 3 …
 //! tail       mfra { tfra              uuid      the last seal
 //!                   mfro }
 //! ```
@@ -20,18 +20,21 @@ mod fragment;
 mod head;
 mod parts;
 mod reader;
+mod scenes;
 mod seal;
 mod source;
 mod tail;
 mod times;
 
-pub(super) use fragment::fragment;
+pub(super) use fragment::fragment_with_scenes;
 pub(super) use head::{head, read_head};
-pub(super) use parts::{FileEnding, FileHead, FragmentPlace, ReadError, Reading};
-pub(super) use reader::read;
+pub(super) use parts::{
+    FileEnding, FileHead, FragmentContent, FragmentPlace, FrameAt, ReadError, Reading,
+};
+pub(super) use reader::{read, read_fragment};
 pub(super) use tail::{closed_fragments, tail};
 
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
-pub(super) use testing::frames;
+pub(super) use testing::{fragment, frames, mutate};

@@ -17,7 +17,7 @@ use super::report::{RecordingState, SourceShared};
 use super::retention::Retention;
 use super::space::SpaceLimits;
 use super::stock::FileKey;
-use super::testing::{Camera, DIR, format, unlimited};
+use super::testing::{Camera, DIR, format, scene_of, unlimited};
 use super::writer::Writer;
 use crate::base::{Clock, SourceId};
 
@@ -171,8 +171,10 @@ impl Recording {
         let shared = shared.clone();
         for unit in units {
             self.now = self.now.max(unit.arrival);
+            let scene = scene_of(&unit);
             self.writer.unit(&shared, unit, false, self.now);
             self.note();
+            self.writer.scene(&shared, scene);
             self.writer.tick(self.now);
             self.note();
             self.delete(&shared);

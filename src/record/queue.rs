@@ -2,18 +2,25 @@
 //!
 //! When the disk is slow, whole groups of pictures are dropped: all units of a source from the first that has no room to the next key
 //! frame that comes when there is room again. What was queued before stays, since it can be decoded.
+//!
+//! Scenes have a room of their own, so that no picture is dropped for them. One that has none there is dropped alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::report::SourceShared;
+use super::scene::Scene;
 use crate::base::SourceId;
 use crate::base::sync::lock;
 use crate::media::CodedUnit;
 
 /// The memory of a unit besides its data.
 const UNIT_BYTES: usize = 256;
+/// Bytes of scenes of all sources that may wait: 16 sources with 10 scenes a second of 15 objects for 100 s.
+const SCENES_BYTES: usize = 16 << 20;
+/// Bytes of scenes of one source that may wait.
+const SOURCE_SCENES_BYTES: usize = 1 << 20;
 
 /// What the writer takes.
 #[derive(Debug)]
@@ -26,6 +33,13 @@ pub(super) enum Item {
         unit: CodedUnit,
         /// Units before it were dropped.
         after_gap: bool,
+    },
+    /// The objects of a frame that came before.
+    Scene {
+        /// Its source.
+        source: Arc<SourceShared>,
+        /// The scene.
+        scene: Scene,
     },
     /// The source was removed: its file is to be closed.
     Removed(Arc<SourceShared>),
@@ -54,7 +68,9 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<Item>,
+    /// Of units.
     bytes: usize,
+    scene_bytes: usize,
     shares: BTreeMap<SourceId, Share>,
     closed: bool,
 }
@@ -62,8 +78,10 @@ struct State {
 /// What one source has in the queue.
 #[derive(Debug, Default)]
 struct Share {
+    /// Of units.
     bytes: usize,
     drops: bool,
+    scene_bytes: usize,
 }
 
 impl Queue {
@@ -110,6 +128,27 @@ impl Queue {
         self.ready.notify_one();
     }
 
+    /// Adds a scene, or drops and counts it. Never waits for the disk.
+    pub(super) fn push_scene(&self, source: &Arc<SourceShared>, scene: Scene) {
+        let mut state = lock(&self.state);
+        if state.closed || source.is_removed() {
+            return;
+        }
+        let queued = state.scene_bytes;
+        let cost = scene.memory_bytes();
+        let share = state.shares.entry(source.source).or_default();
+        if queued + cost > SCENES_BYTES || share.scene_bytes + cost > SOURCE_SCENES_BYTES {
+            drop(state);
+            return source.dropped_scenes(1);
+        }
+        share.scene_bytes += cost;
+        state.scene_bytes += cost;
+        let source = source.clone();
+        state.items.push_back(Item::Scene { source, scene });
+        drop(state);
+        self.ready.notify_one();
+    }
+
     /// Tells the writer that a source was removed, after its last unit.
     pub(super) fn remove(&self, source: Arc<SourceShared>) {
         let mut state = lock(&self.state);
@@ -119,7 +158,7 @@ impl Queue {
         self.ready.notify_one();
     }
 
-    /// Takes no more units. Those in the queue are still given out.
+    /// Takes no more units and scenes. Those in the queue are still given out.
     pub(super) fn close(&self) {
         lock(&self.state).closed = true;
         self.ready.notify_all();
@@ -146,7 +185,7 @@ impl Queue {
         }
     }
 
-    /// The bytes that wait.
+    /// The bytes of units that wait.
     pub(super) fn bytes(&self) -> usize {
         lock(&self.state).bytes
     }
@@ -162,9 +201,16 @@ impl State {
                     share.bytes = share.bytes.saturating_sub(cost);
                 }
             }
+            Item::Scene { source, scene } => {
+                let cost = scene.memory_bytes();
+                self.scene_bytes = self.scene_bytes.saturating_sub(cost);
+                if let Some(share) = self.shares.get_mut(&source.source) {
+                    share.scene_bytes = share.scene_bytes.saturating_sub(cost);
+                }
+            }
             // A new recording of the same source may have units in the queue; its share only forgets that it dropped some.
             Item::Removed(source) => {
-                let is_idle = |share: &Share| share.bytes == 0;
+                let is_idle = |share: &Share| share.bytes == 0 && share.scene_bytes == 0;
                 if self.shares.get(&source.source).is_some_and(is_idle) {
                     self.shares.remove(&source.source);
                 }

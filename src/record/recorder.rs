@@ -18,6 +18,7 @@ use super::queue::{Item, Next, Queue};
 use super::recovery::{Recovered, recover};
 use super::report::{RecordingReport, RecordingState, SourceShared};
 use super::retention::RetentionThread;
+use super::scene::Scene;
 use super::space::{Space, SpaceLimits};
 use super::stock::SpaceDisk;
 use super::writer::Writer;
@@ -80,7 +81,7 @@ pub struct Recorder {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A source that is recorded. It takes units on the thread that receives them, and never blocks.
+/// A source that is recorded. It takes units on the thread that receives them, and scenes on any other. It never blocks.
 #[derive(Debug)]
 pub struct RecordedSource {
     shared: Arc<Shared>,
@@ -248,6 +249,14 @@ impl Drop for Recorder {
     }
 }
 
+impl RecordedSource {
+    /// Takes the objects of a frame whose unit came before. They are in the next fragment of the source that is written, which may be
+    /// one of the next file. Those that come after the last fragment are lost.
+    pub fn scene(&self, scene: Scene) {
+        self.shared.queue.push_scene(&self.source, scene);
+    }
+}
+
 impl UnitSink for RecordedSource {
     fn unit(&self, unit: CodedUnit) {
         self.shared.queue.push(&self.source, unit);
@@ -269,6 +278,7 @@ fn write<D: RecordingDisk>(shared: &Shared, mut writer: Writer<D>, clock: &Clock
                 unit,
                 after_gap,
             }) => writer.unit(&source, unit, after_gap, now),
+            Next::Item(Item::Scene { source, scene }) => writer.scene(&source, scene),
             Next::Item(Item::Removed(source)) => writer.remove(&source, now),
             Next::Nothing => {}
             Next::Closed => return writer.finish(now),

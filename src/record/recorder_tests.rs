@@ -3,7 +3,7 @@ use std::io;
 use super::*;
 use crate::record::model_disk::ModelDisk;
 use crate::record::mp4::{self, FileEnding};
-use crate::record::testing::{Camera, unlimited, wait_until};
+use crate::record::testing::{Camera, scene_of, times_in, unlimited, wait_until};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -213,4 +213,23 @@ fn a_stop_does_not_wait_longer_for_a_disk_than_it_may() {
     assert!(!recorder.stop(Duration::from_millis(50)));
     assert!(reached.wait(LONG));
     released.raise();
+}
+
+#[test]
+fn scenes_are_in_the_file_of_their_source() {
+    let disk = ModelDisk::new(Path::new("/rec"));
+    let recorder = start_on(&disk, &Clock::by_hand());
+    let (mut camera, source) = (Camera::new(), recorder.source(SourceId(1)));
+    let units = camera.group(5);
+    for unit in &units {
+        source.unit(unit.clone());
+        source.scene(scene_of(unit));
+    }
+    assert!(recorder.stop(LONG));
+    let files = disk.files();
+    let times: Vec<_> = units.iter().map(|unit| unit.captured_unix).collect();
+    let found: Vec<_> = files.values().map(|file| times_in(file)).collect();
+    assert_eq!(found, [[(times.clone(), times)]]);
+    // Too late.
+    source.scene(scene_of(&units[0]));
 }

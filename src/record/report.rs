@@ -17,7 +17,7 @@ pub struct RecordingReport {
     pub sources: BTreeMap<SourceId, SourceReport>,
     /// What the start found open, after a loss of power or a crash.
     pub recovered: Vec<Recovered>,
-    /// Bytes that wait for the disk.
+    /// Bytes of pictures that wait for the disk.
     pub queued_bytes: u64,
     /// The space of all recordings.
     pub space: SpaceReport,
@@ -36,6 +36,8 @@ pub struct SourceReport {
     pub files: u64,
     /// Groups of pictures that are missing in the recording, in whole or from some picture on.
     pub dropped_groups: u64,
+    /// Scenes that are missing in the recording because they had no room: in memory while the disk was slow, or in their fragment.
+    pub dropped_scenes: u64,
     /// Capture time, since the Unix epoch, of the newest picture that survives a loss of power.
     pub durable_until: Option<Duration>,
 }
@@ -100,7 +102,12 @@ impl SourceShared {
         self.report().dropped_groups += groups;
     }
 
-    /// From now on its units are ignored.
+    /// Adds to the dropped scenes.
+    pub(super) fn dropped_scenes(&self, scenes: u64) {
+        self.report().dropped_scenes += scenes;
+    }
+
+    /// From now on its units and scenes are ignored.
     pub(super) fn remove(&self) {
         self.removed.store(true, Ordering::Release);
     }

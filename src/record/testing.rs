@@ -11,9 +11,10 @@ use super::model_disk::ModelDisk;
 use super::mp4::{self, FileEnding};
 use super::recorder::prepare_marks;
 use super::report::{SourceReport, SourceShared};
+use super::scene::{Scene, SceneObject};
 use super::space::{Space, SpaceLimits};
 use super::writer::Writer;
-use crate::base::{CaptureClock, Clock, Size, SourceId, Stop};
+use crate::base::{BBox, CaptureClock, Clock, Size, SourceId, Stop};
 use crate::media::{Codec, CodedFormat, CodedUnit};
 
 /// The folder of recordings.
@@ -119,6 +120,43 @@ impl Camera {
     }
 }
 
+/// What was detected in the frame of a unit: one object.
+pub(super) fn scene_of(unit: &CodedUnit) -> Scene {
+    let object = SceneObject {
+        class_name: "person".into(),
+        confidence: 0.5,
+        bbox: BBox {
+            x: 320.0,
+            y: 240.0,
+            width: 40.0,
+            height: 120.0,
+        },
+        track: Some(17),
+    };
+    Scene {
+        captured_unix: unit.captured_unix,
+        ntp_ns: unit.ntp_ns,
+        frame_size: unit.format.size,
+        objects: vec![object],
+    }
+}
+
+/// The capture times of the frames and of the scenes of each fragment of a file.
+pub(super) fn times_in(file: &[u8]) -> Vec<(Vec<Duration>, Vec<Duration>)> {
+    let reading = mp4::read(&mut &*file).expect("a recording");
+    let places = reading.fragments.iter();
+    let times = places.map(|place| {
+        let mut bytes = &file[place.offset as usize..];
+        let content = mp4::read_fragment(&mut bytes, reading.head.id, place.sequence);
+        let content = content.expect("a sound fragment");
+        assert_eq!(content.bytes, place.bytes);
+        let frames = content.frames.iter().map(|frame| frame.captured_unix);
+        let scenes = content.scenes.iter().map(|scene| scene.captured_unix);
+        (frames.collect(), scenes.collect())
+    });
+    times.collect()
+}
+
 /// A writer, a camera and their disk.
 pub(super) struct Rig {
     pub disk: ModelDisk,
@@ -160,6 +198,15 @@ impl Rig {
             let now = unit.arrival;
             self.writer.unit(&self.shared, unit, false, now);
             self.writer.tick(now);
+        }
+    }
+
+    /// Units, each with a scene after it.
+    pub(super) fn give_analysed(&mut self, units: impl IntoIterator<Item = CodedUnit>) {
+        for unit in units {
+            let scene = scene_of(&unit);
+            self.give([unit]);
+            self.writer.scene(&self.shared, scene);
         }
     }
 

@@ -10,6 +10,7 @@ use super::disk::RecordingDisk;
 use super::error::DiskFault;
 use super::layout::{Place, open_folder};
 use super::mp4::{self, FileHead, FragmentPlace};
+use super::scene::Scene;
 use super::space::{FileSpace, Full, OPEN_EXTRA_BYTES, STEP_BYTES, Space};
 use crate::base::SourceId;
 use crate::media::CodedUnit;
@@ -37,6 +38,15 @@ pub(super) struct TrackFile<F> {
     captured_until: Duration,
     /// The last field: a file may be deleted only after its descriptor is closed, because until then it takes space.
     space: FileSpace,
+}
+
+/// A fragment that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Appended {
+    /// Its size in bytes.
+    pub(super) bytes: u64,
+    /// Whether the scenes are in it. They are left out if there are none, or they have no room.
+    pub(super) has_scenes: bool,
 }
 
 /// Why a fragment was not written.
@@ -160,21 +170,23 @@ impl<F> TrackFile<F> {
         created.map_err(DiskFault::of("create", &path))
     }
 
-    /// Appends a fragment with one write. Returns its size in bytes.
+    /// Appends a fragment with one write.
     pub(super) fn append<D: RecordingDisk<File = F>>(
         &mut self,
         disk: &D,
         cut: &Cut,
-    ) -> Result<u64, AppendError> {
+        scenes: &[Scene],
+    ) -> Result<Appended, AppendError> {
         let sequence = self.next_sequence();
         let first = cut.units.first();
         let first = first.ok_or_else(|| AppendError::Units("it is empty".to_owned()))?;
-        let fragment = mp4::fragment(
+        let fragment = mp4::fragment_with_scenes(
             self.id,
             sequence,
             self.base_pts_ns,
             &cut.units,
             cut.next_pts_ns,
+            scenes,
         )
         .map_err(|error| AppendError::Units(error.to_string()))?;
         let place = FragmentPlace {
@@ -188,12 +200,15 @@ impl<F> TrackFile<F> {
             frames: u32::try_from(cut.units.len()).unwrap_or(u32::MAX),
             begins_with_key: first.is_key,
         };
-        let bytes = place.bytes;
+        let appended = Appended {
+            bytes: place.bytes,
+            has_scenes: fragment.has_scenes,
+        };
         self.write(disk, &fragment.bytes)?;
         self.fragments.push(place);
         let captured = cut.units.iter().map(|unit| unit.captured_unix);
         self.captured_until = captured.max().unwrap_or(self.captured_until);
-        Ok(bytes)
+        Ok(appended)
     }
 
     /// Writes the tail, for which the reserved space has room, and gives back the rest. The file is closed once it is synced.

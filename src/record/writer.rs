@@ -11,9 +11,11 @@ use std::time::Duration;
 use super::cut::{Cut, Cutter, Step};
 use super::disk::RecordingDisk;
 use super::error::DiskFault;
+use super::pending::PendingScenes;
 use super::report::{RecordingState, SourceShared};
+use super::scene::Scene;
 use super::space::{Full, Space};
-use super::track_file::{AppendError, TrackFile};
+use super::track_file::{AppendError, Appended, TrackFile};
 use crate::base::{Backoff, SourceId};
 use crate::media::{Codec, CodedUnit};
 
@@ -45,6 +47,8 @@ pub(super) struct Track<F> {
     pub(super) shared: Arc<SourceShared>,
     pub(super) cutter: Cutter,
     pub(super) file: Option<TrackFile<F>>,
+    /// They go into the next fragment. After one that could not be written they wait for another.
+    scenes: PendingScenes,
     pub(super) backoff: Backoff,
     /// No new file before, by the clock.
     pub(super) retry_at: Duration,
@@ -106,6 +110,15 @@ impl<D: RecordingDisk> Writer<D> {
         self.tracks.insert(id, track);
     }
 
+    /// Takes a scene of a source, for its next fragment. Scenes of a source without units are dropped.
+    pub(super) fn scene(&mut self, source: &Arc<SourceShared>, scene: Scene) {
+        let is_same = |track: &&mut Track<D::File>| Arc::ptr_eq(&track.shared, source);
+        if let Some(track) = self.tracks.get_mut(&source.source).filter(is_same) {
+            let dropped = track.scenes.push(scene, !track.cutter.waits_for_key());
+            source.dropped_scenes(dropped);
+        }
+    }
+
     /// Closes the file of a source that was removed.
     pub(super) fn remove(&mut self, source: &Arc<SourceShared>, now: Duration) {
         let is_same = |track: &Track<D::File>| Arc::ptr_eq(&track.shared, source);
@@ -165,10 +178,12 @@ impl<D: RecordingDisk> Writer<D> {
     /// Writes a fragment. False if it failed; the cutter waits for a key frame then.
     fn write(&mut self, track: &mut Track<D::File>, cut: &Cut, now: Duration) -> bool {
         match self.try_write(track, cut) {
-            Ok(bytes) => {
+            Ok(appended) => {
+                let scenes = track.scenes.clear();
                 let mut report = track.shared.report();
-                report.bytes += bytes;
+                report.bytes += appended.bytes;
                 report.fragments += 1;
+                report.dropped_scenes += if appended.has_scenes { 0 } else { scenes };
                 if !matches!(report.state, RecordingState::Failing { .. }) {
                     report.state = RecordingState::Recording;
                 }
@@ -198,7 +213,7 @@ impl<D: RecordingDisk> Writer<D> {
         }
     }
 
-    fn try_write(&self, track: &mut Track<D::File>, cut: &Cut) -> Result<u64, AppendError> {
+    fn try_write(&self, track: &mut Track<D::File>, cut: &Cut) -> Result<Appended, AppendError> {
         if cut.begins_file || track.file.is_none() {
             let first = cut.units.first();
             let first = first.ok_or_else(|| AppendError::Units("it is empty".to_owned()))?;
@@ -215,7 +230,7 @@ impl<D: RecordingDisk> Writer<D> {
             track.shared.report().files += 1;
         }
         match &mut track.file {
-            Some(file) => file.append(&self.disk, cut),
+            Some(file) => file.append(&self.disk, cut, track.scenes.as_slice()),
             None => Err(AppendError::Units("it has no file".to_owned())),
         }
     }
@@ -254,6 +269,7 @@ impl<F> Track<F> {
             cutter: Cutter::new(shared.source, file_length),
             shared,
             file: None,
+            scenes: PendingScenes::default(),
             backoff: Backoff::new(RETRY_FIRST, RETRY_LONGEST),
             retry_at: Duration::ZERO,
         }

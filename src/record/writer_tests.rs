@@ -5,7 +5,7 @@ use crate::record::model_disk::ModelDisk;
 use crate::record::mp4::{self, FileEnding};
 use crate::record::recovery::{RecoveryOutcome, recover};
 use crate::record::report::SourceReport;
-use crate::record::testing::{DIR, FIRST, Rig, STARTED_UNIX, format};
+use crate::record::testing::{DIR, FIRST, Rig, STARTED_UNIX, format, scene_of, times_in};
 
 #[test]
 fn units_are_found_again_byte_for_byte_with_their_times() {
@@ -199,4 +199,138 @@ fn a_source_that_is_removed_or_silent_has_its_file_closed() {
     rig.writer.tick(rig.camera.at + Duration::from_secs(60));
     assert_eq!(rig.report().state, RecordingState::Waiting);
     assert_eq!(rig.closed().len(), 2);
+}
+
+/// The times of the frames and of the scenes of each fragment of all files, in order.
+fn times_of(rig: &Rig) -> Vec<(Vec<Duration>, Vec<Duration>)> {
+    let files = rig.disk.files();
+    let recordings = files.iter().filter(|(path, _)| path.extension().is_some());
+    recordings.flat_map(|(_, file)| times_in(file)).collect()
+}
+
+#[test]
+fn scenes_go_into_the_fragment_of_their_frame_or_the_next() {
+    let mut rig = Rig::new();
+    let mut given = Vec::new();
+    for _ in 0..4 {
+        let group = rig.camera.group(5);
+        given.extend(group.iter().map(|unit| unit.captured_unix));
+        rig.give_analysed(group);
+    }
+    // Of the last frame, after the first one of the next group.
+    let group = rig.camera.group(5);
+    let late = scene_of(&group[4]);
+    rig.give(group);
+    let key = rig.camera.key();
+    rig.give([key]);
+    rig.writer.scene(&rig.shared, late.clone());
+    rig.finish();
+    let times = times_of(&rig);
+    for (frames, scenes) in &times[..4] {
+        assert_eq!(frames, scenes);
+    }
+    assert_eq!(times[4].1, []);
+    assert_eq!(times[5].1, [late.captured_unix]);
+    assert_eq!(rig.report().dropped_scenes, 0);
+    assert_eq!(rig.closed()[0].1, 26);
+}
+
+#[test]
+fn scenes_after_the_end_of_a_file_are_in_the_next_one() {
+    let mut rig = Rig::new();
+    let group = rig.camera.group(5);
+    rig.give_analysed(group.clone());
+    rig.camera.session = 2;
+    let key = rig.camera.key();
+    rig.give([key.clone()]);
+    let late = scene_of(&group[4]);
+    rig.writer.scene(&rig.shared, late.clone());
+    rig.finish();
+    assert_eq!(rig.report().files, 2);
+    let times = times_of(&rig);
+    assert_eq!(
+        times[1],
+        (vec![key.captured_unix], vec![late.captured_unix])
+    );
+}
+
+#[test]
+fn after_a_failed_write_scenes_wait_for_the_next_file() {
+    let mut rig = Rig::new();
+    let group = rig.camera.group(5);
+    rig.give_analysed(group);
+    let mut is_first = true;
+    rig.disk.refuse(move |action, path| {
+        let fails = action == "append" && path == Path::new(FIRST) && !is_first;
+        is_first &= action != "append";
+        fails.then(|| std::io::Error::from_raw_os_error(5))
+    });
+    // The head is written, the fragment is not.
+    let group = rig.camera.group(5);
+    let lost: Vec<_> = group.iter().map(|unit| unit.captured_unix).collect();
+    rig.give_analysed(group);
+    assert!(matches!(rig.report().state, RecordingState::Failing { .. }));
+    rig.disk.heal();
+    rig.seconds(9);
+    rig.finish();
+    let times = times_of(&rig);
+    assert!(times.iter().all(|(frames, _)| !frames.contains(&lost[0])));
+    assert!(times[0].1.ends_with(&lost));
+    assert_eq!(times[0].1.len(), 10);
+    assert!(times[1..].iter().all(|(_, scenes)| scenes.is_empty()));
+    assert_eq!(rig.report().dropped_scenes, 0);
+}
+
+#[test]
+fn scenes_alone_change_nothing_and_do_not_pile_up() {
+    let (mut rig, mut plain) = (Rig::new(), Rig::new());
+    let scene = scene_of(&rig.camera.clone().key());
+    // Nothing is known of the source yet.
+    rig.writer.scene(&rig.shared, scene);
+    for rig in [&mut rig, &mut plain] {
+        rig.seconds(3);
+        rig.writer.tick(rig.camera.at + Duration::from_secs(60));
+        assert_eq!(rig.closed().len(), 1);
+    }
+    // An hour without a picture.
+    let mut camera = rig.camera.clone();
+    for _ in 0..3600 * 5 {
+        let scene = scene_of(&camera.other());
+        rig.writer.scene(&rig.shared, scene);
+    }
+    let other = Arc::new(SourceShared::new(SourceId(7)));
+    rig.writer.scene(&other, scene_of(&camera.other()));
+    assert_eq!(rig.report(), plain.report());
+    rig.seconds(2);
+    rig.finish();
+    let times = times_of(&rig);
+    let scenes = times.iter().map(|(_, scenes)| scenes.len());
+    // Of the last 10 s.
+    assert_eq!(scenes.collect::<Vec<_>>(), [0, 0, 0, 51, 0]);
+    assert_eq!(rig.report().dropped_groups, 0);
+}
+
+#[test]
+fn too_many_scenes_of_a_fragment_are_counted_and_its_pictures_stay() {
+    let mut rig = Rig::new();
+    let key = rig.camera.key();
+    let scene = scene_of(&key);
+    rig.give([key]);
+    for _ in 0..1003 {
+        rig.writer.scene(&rig.shared, scene.clone());
+    }
+    assert_eq!(rig.report().dropped_scenes, 3);
+    // More classes than a reader accepts: the scenes have no room, the pictures do.
+    for class in 0..999 {
+        let mut other = scene.clone();
+        other.objects = vec![other.objects[0].clone(); 2];
+        other.objects[0].class_name = format!("a{class}").into();
+        other.objects[1].class_name = format!("b{class}").into();
+        rig.writer.scene(&rig.shared, other);
+    }
+    rig.finish();
+    let times = times_of(&rig);
+    assert_eq!((times[0].0.len(), times[0].1.len()), (1, 0));
+    assert_eq!(rig.report().dropped_scenes, 3 + 999 + 1000);
+    assert_eq!(rig.report().dropped_groups, 0);
 }

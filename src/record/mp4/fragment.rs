@@ -9,11 +9,13 @@ use mp4_atom::{
 
 use super::boxes::{find, write, write_box};
 use super::parts::{FragmentError, FrameAt, LARGEST_BYTES, LATEST_TICK, ReadError, TRACK};
-use super::seal::{BlockKind, Seal, seal};
+use super::scenes::{self, check_size, parse_scenes, write_scenes};
+use super::seal::{BlockKind, SMALLEST_BODY, Seal, seal};
 use super::source::{BoxHeader, Source};
 use super::times::{FrameTimes, nanoseconds, ntp, tick};
 use crate::base::CaptureClock;
 use crate::media::CodedUnit;
+use crate::record::scene::Scene;
 
 /// The flags of a frame that needs no other one, and of one that does. By ISO/IEC 14496-12, 8.8.3.1.
 const KEY: u32 = 0x0200_0000;
@@ -22,6 +24,8 @@ const NO_KEY: u32 = 0x0101_0000;
 const NON_SYNC: u32 = 0x0001_0000;
 /// Length of `prft`, which stands before `moof`: of its version 0, which is enough up to the latest time of a file.
 pub(super) const PRFT_BYTES: u64 = 28;
+/// Length of the size and the type of the seal.
+const SEAL_HEADER_BYTES: usize = 8;
 /// Length of a frame in the seal: capture time and NTP time in nanoseconds since the Unix epoch, and a byte of flags.
 const SEALED_FRAME_BYTES: usize = 17;
 /// The flags there: the clock of the capture time is that of the processor; there is an NTP time.
@@ -37,23 +41,26 @@ pub(in crate::record) struct SealedFragment {
     pub(in crate::record) first_tick: u64,
     /// The sum of the durations of its frames in ticks.
     pub(in crate::record) ticks: u64,
+    /// Whether the scenes are in it: there are some, and they have room.
+    pub(in crate::record) has_scenes: bool,
 }
 
-/// One fragment: `prft`, `moof`, `mdat` and its seal.
+/// One fragment: `prft`, `moof`, `mdat`, the box of scenes if there are any, and its seal.
 ///
 /// The units are in decoding order and of one session. `sequence` counts from 1. `base_pts_ns` is the smallest pts of the file's
 /// first fragment; earlier frames are presented at it. `next_pts_ns` is the pts of the unit that follows; without it, and where
 /// B-frames leave it open, the last frame lasts as long as the one before. No pts of this fragment may be larger than one of the
-/// next.
+/// next. Scenes are left out where the fragment would be too large with them.
 ///
 /// # Errors
 /// If there is no unit, or too many bytes, or a time is hours after the base.
-pub(in crate::record) fn fragment(
+pub(in crate::record) fn fragment_with_scenes(
     id: u64,
     sequence: u32,
     base_pts_ns: u64,
     units: &[CodedUnit],
     next_pts_ns: Option<u64>,
+    scenes: &[Scene],
 ) -> Result<SealedFragment, FragmentError> {
     let first = units.first().ok_or(FragmentError::Empty)?;
     let presentation: Vec<u64> = units
@@ -82,6 +89,9 @@ pub(in crate::record) fn fragment(
             out.extend_from_slice(&unit.data);
         }
     });
+    let seal_bytes = SEAL_HEADER_BYTES + SMALLEST_BODY + SEALED_FRAME_BYTES * units.len();
+    let room = (LARGEST_BYTES as usize).saturating_sub(out.len() + seal_bytes);
+    let has_scenes = write_scenes(&mut out, scenes, room);
     seal(&mut out, BlockKind::Fragment, id, sequence, |out| {
         for unit in units {
             SealedTimes::of(unit).write(out);
@@ -95,6 +105,7 @@ pub(in crate::record) fn fragment(
         bytes: out,
         first_tick: times.decode[0],
         ticks: times.durations.iter().copied().map(u64::from).sum(),
+        has_scenes,
     })
 }
 
@@ -148,6 +159,8 @@ pub(super) struct Fragment {
     pub(super) frames: Vec<FrameAt>,
     /// The sum of their durations in ticks.
     pub(super) ticks: u64,
+    /// In the order in which they came.
+    pub(super) scenes: Vec<Scene>,
 }
 
 /// Reads a fragment after the header of its first box, and checks its seal, with its id and sequence if they are known.
@@ -163,20 +176,29 @@ pub(super) fn fragment_block<R: BufRead>(
     let moof_body = source.keep(&moof)?;
     let media = source.required(b"mdat")?;
     source.skip(&media)?;
-    let seal = source.required(b"uuid")?;
-    let seal = source.seal(&seal, BlockKind::Fragment, expected)?;
+    let mut last = source.required(b"uuid")?;
+    let mut begun = source.begin(&last, scenes::UUID.len())?;
+    let mut scenes = None;
+    if begun == scenes::UUID {
+        check_size(&last)?;
+        scenes = Some((last, source.keep(&last)?));
+        last = source.required(b"uuid")?;
+        begun = Vec::new();
+    }
+    let seal = source.seal_begun(&last, begun, BlockKind::Fragment, expected)?;
     let data_offset = media.body_at() - moof.at;
-    parse(&moof_body, data_offset, media.body_bytes, &seal)
-        .map(|mut fragment| {
-            for frame in &mut fragment.frames {
-                frame.offset += media.body_at() - block_at;
-            }
-            fragment
-        })
-        .map_err(|reason| ReadError::damaged(moof.at, reason))
+    let mut fragment = parse(&moof_body, data_offset, media.body_bytes, &seal)
+        .map_err(|reason| ReadError::damaged(moof.at, reason))?;
+    for frame in &mut fragment.frames {
+        frame.offset += media.body_at() - block_at;
+    }
+    if let Some((header, content)) = scenes {
+        fragment.scenes = parse_scenes(&header, &content)?;
+    }
+    Ok(fragment)
 }
 
-/// The frames of a sealed `moof`. Their offsets are those in `mdat`.
+/// The frames of a sealed `moof`, without scenes. Their offsets are those in `mdat`.
 fn parse(
     moof_body: &[u8],
     data_offset: u64,
@@ -233,7 +255,11 @@ fn parse(
             "`trun` is for {offset} bytes, `mdat` has {media_bytes}"
         ));
     }
-    Ok(Fragment { frames, ticks })
+    Ok(Fragment {
+        frames,
+        ticks,
+        scenes: Vec::new(),
+    })
 }
 
 /// The times of a frame in the seal.

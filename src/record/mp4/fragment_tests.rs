@@ -1,5 +1,5 @@
 use super::super::seal::write_checksum;
-use super::super::testing::{BASE_NS, ID, frames, mutate, unit, units};
+use super::super::testing::{BASE_NS, ID, fragment, frames, mutate, unit, units};
 use super::*;
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::{CaptureClock, SourceId};
 use crate::media::CodedFormat;
+use crate::record::scene::Scene;
 
 /// Ticks a second of all media times in a file.
 pub(in crate::record) const TIMESCALE: u32 = 90_000;
@@ -71,6 +72,20 @@ pub(in crate::record) struct FrameAt {
     pub clock: CaptureClock,
     /// RTCP NTP time as Unix nanoseconds, where the camera told it.
     pub ntp_ns: Option<u64>,
+}
+
+/// What is in a fragment.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::record) struct FragmentContent {
+    /// In decoding order, at least one.
+    pub frames: Vec<FrameAt>,
+    /// Sum of their durations, in ticks.
+    pub ticks: u64,
+    /// Its length in bytes, with its seal.
+    pub bytes: u64,
+    /// Scenes in the order in which they came: of frames of this fragment or of earlier ones, also of the file before. After a
+    /// failed write a scene may be there twice.
+    pub scenes: Vec<Scene>,
 }
 
 /// The sound part of a file.

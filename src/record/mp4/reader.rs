@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use super::fragment::fragment_block;
 use super::head::head_block;
-use super::parts::{FileEnding, FragmentPlace, ReadError, Reading};
+use super::parts::{FileEnding, FragmentContent, FragmentPlace, ReadError, Reading};
 use super::source::Source;
 use super::tail::tail_block;
 
@@ -36,6 +36,27 @@ pub(in crate::record) fn read(input: &mut impl Read) -> Result<Reading, ReadErro
             Err(error @ ReadError::Io(_)) => return Err(error),
         }
     }
+}
+
+/// Reads one fragment and checks its seal, for the file of this id and its number there. `input` stands at its first byte; how far it
+/// is read is not defined. The media are not kept.
+///
+/// # Errors
+/// If the fragment is not sound, or the system can't read it. Bytes in errors count from the fragment's first one.
+pub(in crate::record) fn read_fragment(
+    input: &mut impl Read,
+    id: u64,
+    sequence: u32,
+) -> Result<FragmentContent, ReadError> {
+    let mut source = Source::new(BufReader::with_capacity(BUFFER_BYTES, input), 0);
+    let first = source.required(b"prft")?;
+    let fragment = fragment_block(&mut source, &first, Some((id, sequence)))?;
+    Ok(FragmentContent {
+        frames: fragment.frames,
+        ticks: fragment.ticks,
+        bytes: source.at,
+        scenes: fragment.scenes,
+    })
 }
 
 /// Reads a fragment or the tail. False if there is none.

@@ -163,10 +163,20 @@ impl<R: BufRead> Source<R> {
         Ok(found)
     }
 
-    /// Reads the body of a box.
+    /// Reads the first bytes of the body of a box: `bytes`, or all if there are fewer.
+    pub(super) fn begin(&mut self, header: &BoxHeader, bytes: usize) -> Result<Vec<u8>, ReadError> {
+        let mut begun = Vec::new();
+        self.pass_all(header, header.body_bytes.min(bytes as u64), |piece| {
+            begun.extend_from_slice(piece);
+        })?;
+        Ok(begun)
+    }
+
+    /// Reads the body of a box, or what is left of one that was begun.
     pub(super) fn keep(&mut self, header: &BoxHeader) -> Result<Vec<u8>, ReadError> {
         let mut body = Vec::new();
-        self.pass_all(header, header.body_bytes, |piece| {
+        let left = header.end().saturating_sub(self.at);
+        self.pass_all(header, left, |piece| {
             body.extend_from_slice(piece);
         })?;
         Ok(body)
@@ -185,12 +195,23 @@ impl<R: BufRead> Source<R> {
         kind: BlockKind,
         expected: Option<(u64, u32)>,
     ) -> Result<Seal, ReadError> {
+        self.seal_begun(header, Vec::new(), kind, expected)
+    }
+
+    /// The same for a seal whose body was begun: `body` is what was read of it, at most an extended type.
+    pub(super) fn seal_begun(
+        &mut self,
+        header: &BoxHeader,
+        mut body: Vec<u8>,
+        kind: BlockKind,
+        expected: Option<(u64, u32)>,
+    ) -> Result<Seal, ReadError> {
         let block_at = self.block_at;
         if header.body_bytes < SMALLEST_BODY as u64 {
             return Err(ReadError::damaged(header.at, "the seal is too short"));
         }
-        let mut body = Vec::new();
-        self.pass_all(header, header.body_bytes - CRC_BYTES as u64, |piece| {
+        let sealed_bytes = header.body_bytes - (CRC_BYTES + body.len()) as u64;
+        self.pass_all(header, sealed_bytes, |piece| {
             body.extend_from_slice(piece);
         })?;
         let computed = self.crc.value();

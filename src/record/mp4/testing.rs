@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::fragment::fragment_block;
-use super::parts::{FrameAt, ReadError};
+use super::fragment::{SealedFragment, fragment_block};
+use super::parts::{FragmentError, FrameAt, ReadError};
 use super::source::Source;
-use super::{FileHead, FragmentPlace, fragment, head, read, tail};
+use super::{FileHead, FragmentPlace, fragment_with_scenes, head, read, tail};
 use crate::base::{CaptureClock, Size, SourceId};
 use crate::media::{Codec, CodedFormat, CodedUnit};
 
@@ -71,6 +71,17 @@ pub(super) fn units() -> [(Vec<CodedUnit>, u64); 3] {
     ]
 }
 
+/// A fragment without scenes.
+pub(in crate::record) fn fragment(
+    id: u64,
+    sequence: u32,
+    base_pts_ns: u64,
+    units: &[CodedUnit],
+    next_pts_ns: Option<u64>,
+) -> Result<SealedFragment, FragmentError> {
+    fragment_with_scenes(id, sequence, base_pts_ns, units, next_pts_ns, &[])
+}
+
 /// The blocks of a closed file: head, fragments, tail.
 pub(super) fn blocks(id: u64) -> Vec<Vec<u8>> {
     let mut blocks = vec![head(&file_head(id))];
@@ -97,7 +108,7 @@ pub(super) fn file() -> Vec<u8> {
 }
 
 /// Changes some bytes at random: flips, deletions, insertions, runs of zeros and copies from elsewhere.
-pub(super) fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
+pub(in crate::record) fn mutate(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
     for _ in 0..random.usize(1..4) {
         if bytes.is_empty() {
             return;
