@@ -10,6 +10,7 @@ mod picture;
 mod pipeline;
 mod publish;
 mod rate;
+mod recorded;
 mod recording;
 mod report;
 mod role;

@@ -1,4 +1,4 @@
-//! What the decoder threads and the detection worker share, and the way of a result through it: track, compose, publish.
+//! What the decoder threads and the detection worker share, and the way of a result through it: track, compose, publish, record.
 //!
 //! The worker's thread publishes results. Readers never wait for a change of the sources or the sink. The result of a source
 //! that was removed is dropped.
@@ -23,7 +23,8 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// One result of the detection worker, on its thread: track, compose, publish.
+    /// One result of the detection worker, on its thread: track, compose, publish, record. It is recorded also while the broker is
+    /// away.
     pub(super) fn publish(&self, result: &Inferred) {
         let Some(source) = self.sources.load().get(&result.source_id).cloned() else {
             return;
@@ -36,6 +37,9 @@ impl Pipeline {
         let sink = self.sink.load();
         let event = sink.publisher.event(result, analysed, self.clock.now());
         sink.event(&event);
+        if let Some(recorded) = source.recorded() {
+            recorded.scene(&result.meta, &event.detections);
+        }
     }
 
     /// Changes the set of sources. Readers see the old set until the change is complete.

@@ -5,19 +5,20 @@
 //! by the recorder's threads, and by the thread of this file while the recorder starts.
 
 use std::io;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tracing::{info, warn};
 
 use super::pipeline::Pipeline;
+use super::recorded::RecordedCamera;
 use super::source::Source;
 use crate::base::{Backoff, Clock, SourceId, Stop};
 use crate::config::{Location, RecordChoice, RecordSettings, Settings, SourceSettings};
 use crate::event::{RecordingState, RecordingStatus};
-use crate::media::{Codec, CodedUnit, UnitSink};
-use crate::record::{self, RecordedSource, Recorder, RecordingReport};
+use crate::media::Codec;
+use crate::record::{self, Recorder, RecordingReport};
 
 /// Time between two looks at the recorder, whose changes are published.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -33,28 +34,23 @@ pub(super) struct Recording {
     ended: Stop,
 }
 
-/// What the thread of the recording and the cameras share.
+/// What the thread of the recording and its owner share.
 #[derive(Default)]
 struct Shared {
-    recorder: ArcSwapOption<Recorder>,
+    /// The cameras have it too.
+    recorder: Arc<ArcSwapOption<Recorder>>,
     /// Why there is no recorder.
     refused: ArcSwapOption<String>,
 }
 
-/// One camera, recorded as soon as there is a recorder.
-struct RecordedCamera {
-    id: SourceId,
-    shared: Arc<Shared>,
-    recorded: OnceLock<Arc<RecordedSource>>,
-}
-
-/// What takes the access units of a source, if it is recorded.
-pub(super) fn units(
+/// What takes the access units and the scenes of a source, if it is recorded.
+pub(super) fn recorded(
     recording: Option<&Recording>,
     source: &SourceSettings,
-) -> Option<Arc<dyn UnitSink>> {
-    let recording = recording?;
-    (source.record == RecordChoice::Continuous).then(|| recording.camera(source.id))
+) -> Option<Arc<RecordedCamera>> {
+    let recorder = &recording?.shared.recorder;
+    let camera = || Arc::new(RecordedCamera::new(source.id, recorder.clone()));
+    (source.record == RecordChoice::Continuous).then(camera)
 }
 
 impl Recording {
@@ -91,15 +87,6 @@ impl Recording {
             ended.raise();
         })?;
         Ok(recording)
-    }
-
-    /// What takes the access units of a camera.
-    fn camera(&self, id: SourceId) -> Arc<dyn UnitSink> {
-        Arc::new(RecordedCamera {
-            id,
-            shared: self.shared.clone(),
-            recorded: OnceLock::new(),
-        })
     }
 
     /// Closes the file of a camera that is not recorded any more.
@@ -227,17 +214,4 @@ fn not_recordable(source: &Source) -> Option<String> {
     sends_jpeg.then(|| {
         "the camera sends MJPEG, which is not recorded; set it to H.264 or H.265".to_owned()
     })
-}
-
-impl UnitSink for RecordedCamera {
-    fn unit(&self, unit: CodedUnit) {
-        let recorded = self.recorded.get().cloned().or_else(|| {
-            let recorder = self.shared.recorder.load();
-            let recorded = recorder.as_ref()?.source(self.id);
-            Some(self.recorded.get_or_init(|| recorded).clone())
-        });
-        if let Some(recorded) = recorded {
-            recorded.unit(unit);
-        }
-    }
 }

@@ -173,6 +173,12 @@ const OF_RECORDINGS: &[Metric<SourceReport>] = &[
         Kind::Counter,
         |report| report.dropped_groups as f64,
     ),
+    (
+        "recording_scenes_dropped",
+        "Analysed frames whose objects are missing in the recording, because they had no room",
+        Kind::Counter,
+        |report| report.dropped_scenes as f64,
+    ),
 ];
 
 /// The metrics of the space of recordings.

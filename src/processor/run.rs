@@ -16,7 +16,7 @@ use super::claims::watch_claims;
 use super::detector::{DetectorInfo, is_idle, open_detector, thresholds};
 use super::parts::{connect, lane_heartbeats, timing};
 use super::pipeline::Pipeline;
-use super::recording::{Recording, units};
+use super::recording::{Recording, recorded};
 use super::sink::EventSink;
 use super::source::Source;
 use super::upgrade::{Upgrading, begin};
@@ -25,7 +25,7 @@ use crate::base::{Clock, Heartbeats, SessionId, SourceId, Stop};
 use crate::config::{Settings, SourceSettings};
 use crate::control::{Change, Changes, DetectorStatus, Problem};
 use crate::detect::{LoadedDetector, Upgrade, Worker};
-use crate::media::{self, OpenOptions};
+use crate::media::{self, OpenOptions, UnitSink};
 use crate::record::RecordingReport;
 use crate::role::{Sources, StartError, changes};
 
@@ -337,6 +337,7 @@ impl Processor {
             return;
         }
         let counters = running.sources.counters(id);
+        let recorded = recorded(running.recording.as_ref(), &settings);
         let pipeline = Arc::downgrade(&self.pipeline);
         let source = Arc::new(Source::new(
             settings.clone(),
@@ -344,6 +345,7 @@ impl Processor {
             counters,
             self.pipeline.clock.clone(),
             self.pipeline.mailbox.clone(),
+            recorded.clone(),
             Box::new(move |source| {
                 if let Some(pipeline) = pipeline.upgrade() {
                     pipeline.sink.load().status(source);
@@ -358,7 +360,7 @@ impl Processor {
         source.request_output(running.detector.input);
         let options = OpenOptions {
             output: source.output(),
-            units: units(running.recording.as_ref(), &settings),
+            units: recorded.map(|recorded| recorded as Arc<dyn UnitSink>),
             ..OpenOptions::default()
         };
         let timing = timing(&running.settings);

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use tracing::warn;
 
 use super::rate::{RateLimit, RateMeter, interval};
+use super::recorded::RecordedCamera;
 use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Mailbox, Size, SourceId, unix_now};
 use crate::config::{AnalysisSettings, SourceSettings};
@@ -43,6 +44,8 @@ pub(super) struct Source {
     /// Since when it is paused, as Unix time.
     paused: Mutex<Option<Duration>>,
     recording: Mutex<Option<RecordingStatus>>,
+    /// What records it, if it is to be recorded. Another choice restarts the source.
+    recorded: Option<Arc<RecordedCamera>>,
     changed: Box<Changed>,
 }
 
@@ -85,6 +88,7 @@ impl Source {
         counters: Arc<SourceCounters>,
         clock: Clock,
         mailbox: Arc<Mailbox<SourceId, Frame>>,
+        recorded: Option<Arc<RecordedCamera>>,
         changed: Box<Changed>,
     ) -> Self {
         let mut analysed = Analysed {
@@ -112,6 +116,7 @@ impl Source {
             snapshot: Mutex::new(None),
             paused: Mutex::new(None),
             recording: Mutex::new(None),
+            recorded,
             changed,
         }
     }
@@ -195,6 +200,11 @@ impl Source {
     /// Since when it is paused, as Unix time; `None` if it is not.
     pub(super) fn paused_since(&self) -> Option<Duration> {
         *lock(&self.paused)
+    }
+
+    /// What takes its scenes, if it is recorded.
+    pub(super) fn recorded(&self) -> Option<&RecordedCamera> {
+        self.recorded.as_deref()
     }
 
     /// How it is recorded; `None` if it is not to be recorded.
