@@ -37,6 +37,7 @@ mod picture_output;
 mod processor;
 mod provision;
 mod record;
+mod record_status;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod wall;

@@ -1,4 +1,4 @@
-//! `nvr record`: lists and checks the recordings in a folder.
+//! `nvr record`: lists and checks the recordings in a folder, and shows their space and their disk.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueHint};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::form::Form;
+use super::form::{Form, local};
 use super::out;
+use super::record_status::{self, StatusArgs};
 use crate::base::{SourceId, shown_bytes};
 use crate::record::{
     CheckSummary, DiskFault, Finding, FindingKind, ListedRecording, ListedState, check, list,
@@ -38,6 +38,11 @@ enum RecordCommand {
     ///
     /// Exit codes: 0 no fault, 1 faults or another failure, 2 wrong command line.
     Fsck(FolderArgs),
+    /// Show the space of recordings, how long they are kept, and the wear of their disk
+    ///
+    /// From the names and sizes of the files alone: no recorder has to run. The rate is that of the last hour before the newest
+    /// recording, with gaps.
+    Status(StatusArgs),
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +100,7 @@ pub(super) fn main(args: RecordArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         RecordCommand::List(folder) => show_list(&folder),
         RecordCommand::Fsck(folder) => show_check(&folder),
+        RecordCommand::Status(args) => record_status::main(&args),
     }
 }
 
@@ -266,14 +272,6 @@ fn text(line: &Line) -> String {
             shown_bytes(*bytes)
         ),
     }
-}
-
-/// RFC 3339 with the offset of the zone.
-fn local(unix: Duration, zone: &TimeZone) -> String {
-    let milliseconds = i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
-    let time = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX);
-    let zoned = time.to_zoned(zone.clone());
-    zoned.strftime("%Y-%m-%dT%H:%M:%S.%3f%:z").to_string()
 }
 
 /// Whole milliseconds.

@@ -15,6 +15,7 @@ impl Checker<'_> {
             min_free_bytes: self.within("record", raw.min_free()),
             durable_every: self.within("record", raw.durable_every()),
             file_length: self.within("record", raw.file_length()),
+            accept_wear: raw.accept_wear,
         };
         let dir = raw.dir.as_deref()?;
         if dir.is_empty() {

@@ -21,5 +21,7 @@ settings! {
         pub durable_every: Span = Span::seconds(5), within SECOND..=MINUTE;
         /// Length of a file, {range}. A file ends with the first key frame after it.
         pub file_length: Span = Span::seconds(60), within Duration::from_secs(2)..=10 * MINUTE;
+        /// Whether to record to an eMMC or an SD card, which continuous recording wears out.
+        pub accept_wear: bool = false;
     }
 }

@@ -18,6 +18,8 @@ pub struct RecordSettings {
     pub durable_every: Duration,
     /// Length of a file, up to the next key frame.
     pub file_length: Duration,
+    /// Whether recordings may lie on a medium that they wear out within some years.
+    pub accept_wear: bool,
 }
 
 choice! {

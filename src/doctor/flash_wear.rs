@@ -80,6 +80,13 @@ fn log_of(device: &str) -> Result<Value, String> {
     Err("neither nvme nor smartctl is installed (`apt install nvme-cli`)".to_owned())
 }
 
+/// The used percent of the life time of an NVMe drive, by the name of its disk, such as `nvme0n1`. `None` if no program can tell it.
+pub(super) fn used_percent(disk: &str) -> Option<u64> {
+    let (drive, _) = disk.strip_prefix("nvme")?.split_once('n')?;
+    let log = log_of(&format!("/dev/nvme{drive}")).ok()?;
+    health(&log).map(|(used, _, _)| used)
+}
+
 fn nvme(name: &str, model: &str, log: Result<Value, String>) -> Line {
     let what = format!("wear of {name}");
     let health = log.and_then(|log| {

@@ -29,6 +29,7 @@ mod nvcodec;
 mod page;
 mod peer_clocks;
 mod power;
+mod recordings;
 mod redact;
 mod report;
 mod role_summary;
@@ -55,11 +56,12 @@ pub use subprocess::run_check;
 
 /// All checks in the order of the report, with their limits in seconds. None may take longer than a minute, and they run at the same
 /// time. Only the small engine of `--tensorrt` has more time ([`Check::limit_for`]).
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 15] = [
     Check::new("board", "Board", 10, board::check),
     Check::new("memory", "Memory", 10, memory::check),
     Check::new("heat", "Temperatures and power", 10, thermal::check).in_subprocess(),
     Check::new("storage", "Disk", 20, storage::check).in_subprocess(),
+    Check::new("recordings", "Recordings", 20, recordings::check).in_subprocess(),
     Check::new("decoders", "Decoders", 50, decoders::check).in_subprocess(),
     Check::new("tensorrt", "CUDA and TensorRT", 30, tensorrt::check).in_subprocess(),
     Check::new("models", "Models and engines", 50, models::check).in_subprocess(),

@@ -17,6 +17,9 @@
 //! When the disk is slow, the queue drops whole groups of pictures. When it fails, the source's file is given up and a new one is
 //! tried, after 5 s and then up to 60 s. When there is no space and nothing can be deleted, files end, and each key frame tries again.
 //! All that is dropped is counted ([`SourceReport::dropped_groups`], [`SourceReport::dropped_scenes`]).
+//!
+//! Beside this way: `medium` tells the disk of a folder and its wear, `life` how long it lasts, and `usage` what the files of a folder
+//! take.
 
 mod check;
 mod cut;
@@ -24,6 +27,8 @@ mod disk;
 mod durable;
 mod error;
 mod layout;
+mod life;
+mod medium;
 mod mp4;
 mod pending;
 mod queue;
@@ -35,6 +40,7 @@ mod scene;
 mod space;
 mod stock;
 mod track_file;
+mod usage;
 mod writer;
 
 #[cfg(test)]
@@ -52,8 +58,11 @@ mod testing;
 
 pub use check::{CheckSummary, Finding, FindingKind, ListedRecording, ListedState, check, list};
 pub use error::{DiskFault, RecordError};
+pub use life::{Life, refuse_medium};
+pub use medium::{Disk, Medium, MediumKind, SpareBlocks, Wear};
 pub use recorder::{RecordSettings, RecordedSource, Recorder};
 pub use recovery::{Recovered, RecoveryOutcome};
 pub use report::{RecordingReport, RecordingState, SourceReport};
 pub use scene::{Scene, SceneObject};
 pub use space::SpaceReport;
+pub use usage::{SourceUsage, Usage, per_day, recent_rates, usage};

@@ -135,6 +135,7 @@ fn a_machine_without_hardware_is_reported() {
             "memory",
             "heat",
             "storage",
+            "recordings",
             "decoders",
             "tensorrt",
             "models",

@@ -65,7 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "doctor",
         &[
-            "base", "config", "media", "detect", "event", "bus", "display", "control",
+            "base", "config", "media", "detect", "event", "bus", "record", "display", "control",
         ],
     ),
     (
