@@ -14,7 +14,7 @@ use crate::base::{SourceId, free_bytes, shown_bytes, unix_now};
 use crate::config::{
     Amount, CommonFlags, ConfigSource, Environment, ProcessorFlags, RawRecord, RecordSettings,
 };
-use crate::record::{Life, Medium, SourceUsage, SpareBlocks, Usage, Wear, usage};
+use crate::record::{Life, Medium, MediumKind, SourceUsage, SpareBlocks, Usage, Wear, usage};
 
 /// Options of `nvr record status`.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub(super) struct StatusArgs {
     /// Folder of recordings [default: record.dir of --config]
     #[arg(value_hint = ValueHint::DirPath, required_unless_present = "config")]
     dir: Option<PathBuf>,
-    /// Only the recordings of this source
+    /// Only the line of this source; sums, rate and time are those of all
     #[arg(long, value_name = "ID")]
     source: Option<u32>,
     /// Configuration file of the processor, for record.dir, record.budget and record.min_free
@@ -84,6 +84,8 @@ enum Line {
 /// What a folder of recordings and its disk are like.
 struct Status {
     dir: PathBuf,
+    /// The source whose line is shown; `None` for all.
+    only: Option<SourceId>,
     usage: Usage,
     medium: Medium,
     free_bytes: Option<u64>,
@@ -100,13 +102,13 @@ pub(super) fn main(args: &StatusArgs) -> anyhow::Result<ExitCode> {
         anyhow::bail!("record.dir is not set in the file of --config; name a folder of recordings");
     };
     let dir = std::path::absolute(dir)?;
-    let source = args.source.map(SourceId);
     // The text of a fault has that of the system's error, which would follow it again.
-    let usage = usage(&dir, source, unix_now()).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    let usage = usage(&dir, unix_now()).map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let of_config = configured.as_ref().map(|settings| settings.min_free_bytes);
     let min_free = args.min_free.map(|amount| amount.0).or(of_config);
     let budget = args.budget.map(|amount| amount.0);
     let status = Status {
+        only: args.source.map(SourceId),
         usage,
         medium: Medium::of(&dir),
         free_bytes: free_bytes(&dir),
@@ -147,6 +149,11 @@ fn amount(text: &str) -> Result<Amount, String> {
 }
 
 impl Status {
+    fn shown(&self) -> impl Iterator<Item = (&SourceId, &SourceUsage)> {
+        let sources = self.usage.sources.iter();
+        sources.filter(|(id, _)| self.only.is_none_or(|only| only == **id))
+    }
+
     fn kept(&self) -> Option<Duration> {
         self.usage
             .kept(self.free_bytes, self.budget_bytes, self.min_free_bytes)
@@ -171,7 +178,7 @@ fn lines(status: &Status, zone: &TimeZone) -> Vec<Line> {
         oldest: local(of_source.oldest_unix, zone),
         newest: local(of_source.newest_unix, zone),
     };
-    let mut lines: Vec<Line> = status.usage.sources.iter().map(of_source).collect();
+    let mut lines: Vec<Line> = status.shown().map(of_source).collect();
     let faults = status.usage.faults.iter();
     lines.extend(faults.map(|fault| Line::Fault {
         reason: fault.to_string(),
@@ -220,7 +227,7 @@ fn text(status: &Status, zone: &TimeZone) -> String {
         let (oldest, newest) = ("oldest", "newest");
         text += &format!("source    files  days      space  Mbit/s  {oldest:<29}  {newest}\n");
     }
-    for (id, of_source) in &usage.sources {
+    for (id, of_source) in status.shown() {
         let (files, days, space) = (
             of_source.files,
             of_source.days,
@@ -290,11 +297,15 @@ fn cache(medium: &Medium) -> &'static str {
 }
 
 fn wear_text(status: &Status) -> String {
-    let Some(wear) = status.wear() else {
-        return "unknown: the kernel has no file for it; `sudo nvr doctor` asks NVMe drives"
-            .to_owned();
+    let unknown = match status.medium.kind {
+        MediumKind::Nvme => "unknown: `sudo nvr doctor` asks the drive",
+        MediumKind::SdCard => "unknown: SD cards do not report it",
+        MediumKind::Ssd => "unknown: `sudo smartctl -a` asks the drive",
+        MediumKind::Memory => "none",
+        _ => "unknown",
     };
-    wear.to_string()
+    let wear = status.wear().map(|wear| wear.to_string());
+    wear.unwrap_or(unknown.to_owned())
 }
 
 fn life_text(status: &Status) -> String {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::record::{Disk, MediumKind};
+use crate::record::Disk;
 
 const START: Duration = Duration::from_millis(1_795_854_600_123);
 
@@ -30,6 +30,7 @@ fn status() -> Status {
     };
     Status {
         dir: PathBuf::from("/rec"),
+        only: None,
         usage: Usage {
             sources: BTreeMap::from([
                 (SourceId(7), source(2880, 20_000_000_000, Some(500_000))),
@@ -69,6 +70,32 @@ life         about 3 to 7 years at 43.2 GB a day, if the whole disk can be writt
 }
 
 #[test]
+fn one_source_has_its_line_and_the_sums_are_those_of_all() {
+    let status = Status {
+        only: Some(SourceId(12)),
+        ..status()
+    };
+    let shown = text(&status, &TimeZone::UTC);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(
+        lines[1].starts_with("12            1     3     8.4 MB"),
+        "{shown}"
+    );
+    assert_eq!(lines[3], "recordings   20.0 GB, files: 2881, open: 1");
+    let json = lines_of_sources(&status);
+    assert_eq!(json, [SourceId(12)]);
+}
+
+fn lines_of_sources(status: &Status) -> Vec<SourceId> {
+    let lines = lines(status, &TimeZone::UTC).into_iter();
+    let sources = lines.filter_map(|line| match line {
+        Line::Source { source_id, .. } => Some(source_id),
+        _ => None,
+    });
+    sources.collect()
+}
+
+#[test]
 fn the_text_says_what_is_not_known() {
     let mut status = status();
     status.usage = Usage::default();
@@ -88,7 +115,7 @@ rate         unknown: not two recordings within the last hour
 limits       free: unknown, min_free: 2.0 GB, budget: none
 kept         unknown
 medium       network, nfs4 on nas:/rec
-wear         unknown: the kernel has no file for it; `sudo nvr doctor` asks NVMe drives
+wear         unknown
 life         unknown";
     assert_eq!(text(&status, &TimeZone::UTC), expected);
 }

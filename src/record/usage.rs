@@ -84,12 +84,12 @@ impl Usage {
     }
 }
 
-/// Counts the recordings in `dir`, or those of one source. `now_unix` is the time since the Unix epoch; recordings from the future have
-/// no rate. Blocks: it asks the size of each file.
+/// Counts the recordings in `dir`. `now_unix` is the time since the Unix epoch; recordings from the future have no rate. Blocks: it
+/// asks the size of each file.
 ///
 /// # Errors
 /// If `dir` can't be read.
-pub fn usage(dir: &Path, source: Option<SourceId>, now_unix: Duration) -> Result<Usage, DiskFault> {
+pub fn usage(dir: &Path, now_unix: Duration) -> Result<Usage, DiskFault> {
     fs::read_dir(dir).map_err(DiskFault::of("read", dir))?;
     let mut usage = Usage::default();
     let mut days: BTreeMap<SourceId, BTreeSet<u64>> = BTreeMap::new();
@@ -100,12 +100,10 @@ pub fn usage(dir: &Path, source: Option<SourceId>, now_unix: Duration) -> Result
             Found::Hour(files) => {
                 for (key, bytes) in files {
                     let named = of_path(dir, &key.path(dir));
-                    if let Some((of_file, start)) = named
-                        && source.is_none_or(|only| only == of_file)
-                    {
+                    if let Some((source, start)) = named {
                         let day = start.as_secs() / DAY_S;
-                        days.entry(of_file).or_default().insert(day);
-                        usage.add(of_file, start, bytes);
+                        days.entry(source).or_default().insert(day);
+                        usage.add(source, start, bytes);
                     }
                 }
             }
@@ -122,7 +120,6 @@ pub fn usage(dir: &Path, source: Option<SourceId>, now_unix: Duration) -> Result
     }
     let marks = LocalDisk.list(&open_folder(dir)).unwrap_or_default();
     let marks = marks.iter().filter_map(|mark| Place::of_mark(mark));
-    let marks = marks.filter(|place| source.is_none_or(|only| only == place.source()));
     usage.open = marks.filter(|place| place.path(dir).exists()).count() as u64;
     Ok(usage)
 }

@@ -15,8 +15,8 @@ fn recording(dir: &Path, source: u32, before_s: u64, mib: usize) -> PathBuf {
     path
 }
 
-fn counted(dir: &Path, source: Option<u32>) -> Usage {
-    usage(dir, source.map(SourceId), NOW).expect("it can be read")
+fn counted(dir: &Path) -> Usage {
+    usage(dir, NOW).expect("it can be read")
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn recordings_are_counted_by_source_and_day() {
     recording(dir, 9, 86_400, 1);
     recording(dir, 9, 86_400 - 60, 1);
     fs::write(dir.join("7/notes.mp4"), "not a recording").expect("a file");
-    let usage = counted(dir, None);
+    let usage = counted(dir);
     assert_eq!(
         usage.sources[&SourceId(7)],
         SourceUsage {
@@ -53,10 +53,6 @@ fn recordings_are_counted_by_source_and_day() {
     assert_eq!((usage.files(), usage.bytes()), (7, 16 * MIB));
     assert_eq!(usage.bytes_per_day(), Some(2 * MIB / 1200 * 86_400));
     assert!(usage.faults.is_empty());
-    // Alone, its own newest recording ends the hour.
-    let alone = counted(dir, Some(9));
-    assert_eq!(alone.sources.len(), 1);
-    assert_eq!(alone.sources[&SourceId(9)].bytes_per_second, Some(MIB / 60));
 }
 
 #[test]
@@ -67,11 +63,11 @@ fn a_rate_needs_two_recordings_and_none_from_the_future() {
     fs::create_dir_all(future.parent().expect("a parent")).expect("a folder");
     fs::write(future, "x").expect("a file");
     recording(dir, 2, 60, 1);
-    assert_eq!(counted(dir, None).bytes_per_day(), None);
+    assert_eq!(counted(dir).bytes_per_day(), None);
     recording(dir, 2, 120, 1);
     let rates = recent_rates(dir, NOW);
     assert_eq!(rates, BTreeMap::from([(SourceId(2), MIB / 60)]));
-    assert_eq!(counted(dir, None).bytes_per_day(), Some(MIB / 60 * 86_400));
+    assert_eq!(counted(dir).bytes_per_day(), Some(MIB / 60 * 86_400));
 }
 
 #[test]
@@ -84,8 +80,7 @@ fn open_recordings_are_those_with_a_mark_and_a_file() {
         let place = Place::new(SourceId(7), NOW - Duration::from_secs(before_s), 0);
         fs::write(place.mark(dir), "").expect("a mark");
     }
-    assert_eq!(counted(dir, None).open, 1);
-    assert_eq!(counted(dir, Some(8)).open, 0);
+    assert_eq!(counted(dir).open, 1);
 }
 
 #[test]
@@ -121,7 +116,7 @@ fn recordings_are_kept_until_the_smaller_limit_is_reached() {
 
 #[test]
 fn a_folder_that_is_not_there_is_a_fault() {
-    let fault = usage(Path::new("/proc/none"), None, NOW).expect_err("it is not there");
+    let fault = usage(Path::new("/proc/none"), NOW).expect_err("it is not there");
     assert!(
         fault.to_string().starts_with("can't read /proc/none: "),
         "{fault}"
