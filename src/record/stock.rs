@@ -81,6 +81,30 @@ pub(super) struct FileKey {
 }
 
 impl FileKey {
+    /// The recording of a source that starts at `start_ms` since the Unix epoch. `number` is 0 unless others have the same start.
+    pub(super) fn new(source: SourceId, start_ms: u64, number: u32) -> Self {
+        Self {
+            start_ms,
+            number,
+            source,
+        }
+    }
+
+    /// The source that it shows.
+    pub(super) fn source(&self) -> SourceId {
+        self.source
+    }
+
+    /// Capture time of the first frame in milliseconds since the Unix epoch.
+    pub(super) fn start_ms(&self) -> u64 {
+        self.start_ms
+    }
+
+    /// Its number among recordings of the same start.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// The recording at a path; `None` if the layout does not make this path.
     pub(super) fn of_path(dir: &Path, path: &Path) -> Option<Self> {
         let source = path.strip_prefix(dir).ok()?.components().next()?;

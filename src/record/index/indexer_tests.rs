@@ -1,0 +1,397 @@
+use std::collections::BTreeMap;
+use std::fs;
+
+use fastrand::Rng;
+use tempfile::TempDir;
+
+use super::*;
+use crate::base::SourceId;
+use crate::record::index::testing::{FakeFile, FakeFiles, FakeFragment, rows, scene};
+use crate::record::index::{Event, EventQuery, Library};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An index over a set of files in memory.
+struct Rig {
+    dir: TempDir,
+    files: FakeFiles,
+    changes: Arc<Changes>,
+    indexer: Indexer<FakeFiles>,
+    now: Duration,
+}
+
+impl Rig {
+    fn new(files: FakeFiles) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let changes = Arc::<Changes>::default();
+        Self {
+            indexer: Indexer::new(dir.path().to_owned(), files.clone(), changes.clone()),
+            dir,
+            files,
+            changes,
+            now: Duration::ZERO,
+        }
+    }
+
+    /// Another run of the recorder.
+    fn restart(&mut self) {
+        let (dir, files) = (self.dir.path().to_owned(), self.files.clone());
+        self.changes = Arc::default();
+        self.indexer = Indexer::new(dir, files, self.changes.clone());
+    }
+
+    fn step(&mut self) -> Progress {
+        self.indexer.step(self.now, &Stop::default())
+    }
+
+    /// Steps until all is read.
+    fn settle(&mut self) {
+        self.now += FOLLOW_EVERY;
+        for _ in 0..10_000 {
+            match self.step() {
+                Progress::Busy => {}
+                progress => return assert_eq!(progress, Progress::Idle),
+            }
+        }
+        panic!("it does not come to an end");
+    }
+
+    fn events(&self) -> Vec<Event> {
+        let query = EventQuery {
+            limit: 1000,
+            ..EventQuery::default()
+        };
+        let found = Library::new(self.dir.path()).events(&query);
+        found.expect("an index").0
+    }
+
+    fn spans(&self) -> Vec<(u64, u64)> {
+        let events = self.events().into_iter();
+        events.map(|event| (event.from_ms, event.to_ms)).collect()
+    }
+
+    /// The starts of the recordings of source 1.
+    fn starts(&self) -> Vec<u64> {
+        let files = Library::new(self.dir.path()).files(SourceId(1), 0, u64::MAX);
+        let files = files.expect("an index").into_iter();
+        files.map(|file| file.start_ms).collect()
+    }
+}
+
+fn key(start_ms: u64) -> FileKey {
+    FileKey::new(SourceId(1), start_ms, 0)
+}
+
+/// A fragment in which track 1 is seen at these times.
+fn fragment(seen_ms: &[u64]) -> FakeFragment {
+    let seen = seen_ms.iter();
+    FakeFragment {
+        bytes: 1000,
+        is_damaged: false,
+        scenes: seen
+            .map(|&at_ms| scene(at_ms, &[("car", Some(1), 0.5)]))
+            .collect(),
+    }
+}
+
+fn closed(id: u64, fragments: Vec<FakeFragment>) -> FakeFile {
+    FakeFile {
+        id,
+        fragments,
+        has_tail: true,
+        ..FakeFile::default()
+    }
+}
+
+#[test]
+fn an_open_file_is_followed_and_closed() {
+    let mut rig = Rig::new(FakeFiles::default());
+    let open = FakeFile {
+        has_tail: false,
+        ..closed(1, vec![fragment(&[1_000])])
+    };
+    rig.changes.opened(key(1_000));
+    // It is not created yet.
+    rig.settle();
+    assert_eq!(rig.starts(), []);
+    rig.files.change(|files| files.insert(key(1_000), open));
+    rig.settle();
+    assert_eq!(rig.spans(), [(1_000, 1_000)]);
+    rig.files
+        .edit(key(1_000), |file| file.fragments.push(fragment(&[3_000])));
+    // Not before the time has come.
+    rig.step();
+    assert_eq!(rig.spans(), [(1_000, 1_000)]);
+    rig.settle();
+    assert_eq!(rig.spans(), [(1_000, 3_000)]);
+    rig.files.edit(key(1_000), |file| {
+        file.fragments.push(fragment(&[5_000]));
+        file.has_tail = true;
+    });
+    rig.changes.closed(key(1_000));
+    rig.step();
+    assert_eq!(rig.spans(), [(1_000, 5_000)]);
+    let files = Library::new(rig.dir.path()).files(SourceId(1), 0, u64::MAX);
+    let file = files.expect("an index").remove(0);
+    let found = (file.state, file.end_ms, file.frames, file.bytes);
+    assert_eq!(found, (rows::FileState::Closed, 7_000, 150, 4_000));
+}
+
+#[test]
+fn the_newest_files_are_read_first_and_all_heads_before_scenes() {
+    let files = FakeFiles::default();
+    for start in 1..=200 {
+        let file = closed(start, vec![fragment(&[start * 60_000])]);
+        files.change(|files| files.insert(key(start * 60_000), file));
+    }
+    let mut rig = Rig::new(files);
+    assert_eq!(rig.step(), Progress::Busy);
+    let newest: Vec<u64> = (137..=200).map(|start| start * 60_000).collect();
+    assert_eq!(rig.starts(), newest);
+    assert_eq!(rig.indexer.files_to_read(), 136);
+    assert_eq!(rig.spans(), []);
+    for _ in 0..4 {
+        rig.step();
+    }
+    assert_eq!(rig.starts().len(), 200);
+    assert_eq!(rig.spans(), [(200 * 60_000, 200 * 60_000)]);
+    rig.settle();
+    assert_eq!(rig.spans().len(), 200);
+}
+
+#[test]
+fn an_event_goes_on_over_files_and_goes_with_them() {
+    let files = FakeFiles::default();
+    for (start, seen) in [(60_000, 118_000), (120_000, 121_000), (180_000, 300_000)] {
+        let file = closed(start, vec![fragment(&[seen])]);
+        files.change(|files| files.insert(key(start), file));
+    }
+    let mut rig = Rig::new(files);
+    rig.settle();
+    assert_eq!(rig.spans(), [(300_000, 300_000), (118_000, 121_000)]);
+    let remove = |rig: &mut Rig, start| {
+        rig.files.change(|files| files.remove(&key(start)));
+        rig.changes.removed(key(start));
+        rig.settle();
+    };
+    remove(&mut rig, 60_000);
+    assert_eq!(rig.spans(), [(300_000, 300_000), (121_000, 121_000)]);
+    remove(&mut rig, 120_000);
+    assert_eq!(rig.spans(), [(300_000, 300_000)]);
+    assert_eq!(rig.starts(), [180_000]);
+}
+
+#[test]
+fn an_event_before_the_oldest_recording_is_not_found() {
+    let files = FakeFiles::default();
+    // The scenes of the last frames of a file are in the next one.
+    let file = closed(1, vec![fragment(&[119_900]), fragment(&[140_000])]);
+    files.change(|files| files.insert(key(120_000), file));
+    let mut rig = Rig::new(files);
+    rig.settle();
+    assert_eq!(rig.spans(), [(140_000, 140_000)]);
+}
+
+#[test]
+fn a_file_that_was_replaced_is_read_from_its_start() {
+    let mut rig = Rig::new(FakeFiles::default());
+    let file = closed(1, vec![fragment(&[1_000])]);
+    rig.files.change(|files| files.insert(key(1_000), file));
+    rig.settle();
+    let other = closed(2, vec![fragment(&[2_000])]);
+    rig.files.change(|files| files.insert(key(1_000), other));
+    rig.changes.removed(key(1_000));
+    rig.changes.opened(key(1_000));
+    rig.changes.closed(key(1_000));
+    rig.settle();
+    assert_eq!(rig.spans(), [(2_000, 2_000)]);
+}
+
+#[test]
+fn rows_stay_if_the_folder_cant_be_read_in_whole() {
+    let mut rig = Rig::new(FakeFiles::default());
+    for start in [60_000, 120_000] {
+        let file = closed(start, vec![fragment(&[start])]);
+        rig.files.change(|files| files.insert(key(start), file));
+    }
+    rig.settle();
+    rig.files.change(|files| files.remove(&key(60_000)));
+    rig.files.fault = Some("can't read /rec/1: it is broken".to_owned());
+    rig.restart();
+    rig.settle();
+    assert_eq!(rig.starts(), [60_000, 120_000]);
+    assert_eq!(rig.indexer.fault(), Some("can't read /rec/1: it is broken"));
+    rig.files.fault = None;
+    rig.restart();
+    rig.settle();
+    assert_eq!(rig.starts(), [120_000]);
+    assert_eq!(rig.indexer.fault(), None);
+}
+
+#[test]
+fn a_database_that_cant_be_opened_is_tried_again_and_no_change_is_lost() {
+    let mut rig = Rig::new(FakeFiles::default());
+    let path = database::path(rig.dir.path());
+    fs::create_dir(&path).expect("a folder in its place");
+    assert_eq!(rig.step(), Progress::Failed);
+    let fault = rig.indexer.fault().expect("a fault").to_owned();
+    assert!(fault.starts_with("can't open "), "{fault}");
+    let open = FakeFile {
+        has_tail: false,
+        ..closed(1, vec![fragment(&[1_000])])
+    };
+    rig.files.change(|files| files.insert(key(1_000), open));
+    rig.changes.opened(key(1_000));
+    fs::remove_dir(&path).expect("an empty folder");
+    // The wait is not over.
+    assert_eq!(rig.step(), Progress::Failed);
+    rig.now += RETRY_LONGEST;
+    rig.settle();
+    assert_eq!(rig.indexer.fault(), None);
+    assert_eq!(rig.spans(), [(1_000, 1_000)]);
+}
+
+#[test]
+fn a_stop_ends_the_first_step() {
+    let mut rig = Rig::new(FakeFiles::default());
+    let stop = Stop::default();
+    stop.raise();
+    assert_eq!(rig.indexer.step(rig.now, &stop), Progress::Stopped);
+}
+
+/// Files that are opened, grow, are closed, given up, deleted and recovered at random.
+struct World {
+    rig: Rig,
+    random: Rng,
+    at_ms: u64,
+    open: BTreeMap<SourceId, FileKey>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            rig: Rig::new(FakeFiles::default()),
+            random: Rng::with_seed(seed),
+            at_ms: 1_795_854_600_123,
+            open: BTreeMap::new(),
+        }
+    }
+
+    fn act(&mut self) {
+        self.at_ms += self.random.u64(0..3_000);
+        let source = SourceId(self.random.u32(0..2));
+        match (self.random.u8(0..100), self.open.get(&source).copied()) {
+            (0..40, None) => self.create(source),
+            (0..40, Some(key)) => self.append(key),
+            (40..50, Some(key)) => {
+                // Without a tail it was given up.
+                let has_tail = self.random.u8(0..5) > 0;
+                self.rig.files.edit(key, |file| file.has_tail = has_tail);
+                self.rig.changes.closed(key);
+                self.open.remove(&source);
+            }
+            (50..60, _) => self.delete(),
+            (60..63, _) => self.restart(),
+            (63..66, _) => self.at_ms += self.random.u64(0..15_000),
+            // A clock is set back.
+            (66, _) => self.at_ms -= self.random.u64(0..100_000),
+            _ => {
+                self.rig.now += SECOND;
+                self.rig.step();
+            }
+        }
+    }
+
+    fn create(&mut self, source: SourceId) {
+        let id = self.random.u64(..);
+        let start_ms = self.at_ms;
+        let key = self.rig.files.change(|files| {
+            let keys = (0..).map(|number| FileKey::new(source, start_ms, number));
+            let mut free = keys.filter(|key| !files.contains_key(key));
+            free.next().expect("a number")
+        });
+        let file = FakeFile {
+            id,
+            has_damaged_head: self.random.u8(0..20) == 0,
+            ..FakeFile::default()
+        };
+        self.rig.changes.opened(key);
+        self.rig.files.change(|files| files.insert(key, file));
+        self.open.insert(source, key);
+    }
+
+    fn append(&mut self, key: FileKey) {
+        let (at_ms, random) = (self.at_ms, &mut self.random);
+        let scenes = (0..random.usize(0..4)).map(|_| {
+            let class = random.choice(["car", "person"]).expect("a class");
+            let track = (random.u8(0..5) > 0).then(|| random.u64(0..3));
+            let confidence = f32::from(random.u8(0..4)) / 4.0;
+            // Also of frames in the file before.
+            let at_ms = at_ms - random.u64(0..4_000);
+            scene(at_ms, &[(class, track, confidence)])
+        });
+        let fragment = FakeFragment {
+            scenes: scenes.collect(),
+            // Some files take more than one step.
+            bytes: [1_000, SLICE_BYTES / 2][random.usize(0..2)],
+            is_damaged: random.u8(0..30) == 0,
+        };
+        self.rig
+            .files
+            .edit(key, |file| file.fragments.push(fragment));
+    }
+
+    fn delete(&mut self) {
+        let open: Vec<FileKey> = self.open.values().copied().collect();
+        let oldest = self.rig.files.change(|files| {
+            let mut closed = files.keys().filter(|key| !open.contains(key));
+            let nth = if self.random.bool() { 0 } else { 2 };
+            let key = closed.nth(nth).copied()?;
+            files.remove(&key);
+            Some(key)
+        });
+        if let Some(key) = oldest {
+            self.rig.changes.removed(key);
+        }
+    }
+
+    /// The recorder is killed. Files change while it is away, and recovery closes those that were open.
+    fn restart(&mut self) {
+        self.delete();
+        for key in std::mem::take(&mut self.open).into_values() {
+            let lost = self.random.usize(0..3);
+            let is_closed = self.random.u8(0..5) > 0;
+            self.rig.files.edit(key, |file| {
+                let left = file.fragments.len().saturating_sub(lost);
+                file.fragments.truncate(left);
+                file.has_tail = is_closed;
+            });
+        }
+        self.rig.restart();
+        if self.random.u8(0..4) == 0 {
+            let path = database::path(self.rig.dir.path());
+            fs::write(path, [7; 10_000]).expect("a damaged index");
+        }
+    }
+}
+
+#[test]
+fn the_rows_are_those_of_an_index_that_is_made_anew() {
+    let mut events = 0;
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        for _ in 0..120 {
+            world.act();
+        }
+        world.rig.settle();
+        let mut anew = Rig::new(world.rig.files.clone());
+        for &key in world.open.values() {
+            anew.changes.opened(key);
+        }
+        anew.settle();
+        let (found, wanted) = (rows(world.rig.dir.path()), rows(anew.dir.path()));
+        assert_eq!(found, wanted, "seed {seed}");
+        events += found["event"].len();
+    }
+    assert!(events > 200, "{events} events show too little");
+}

@@ -1,0 +1,233 @@
+//! Reads a recording, or what was added to it, into its row and its events.
+//!
+//! The row says up to which byte the file is read. So reading can end after any fragment, and goes on there after a restart, if the
+//! file is still the same: its id is, and there is a fragment that begins at that byte. Otherwise it is read from its start.
+
+use std::io::{self, ErrorKind};
+
+use rusqlite::Connection;
+
+use super::events;
+use super::files::{Outline, Part, RecordingFile, RecordingFiles};
+use super::rows::{self, FileState, RecordingRow};
+use super::tracks::Sightings;
+use crate::base::Size;
+use crate::record::error::DiskFault;
+use crate::record::mp4::{FragmentPlace, ReadError};
+use crate::record::stock::FileKey;
+
+/// How reading a recording went.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// The limit ended it.
+    pub(super) has_more: bool,
+    /// What the disk refused to read last.
+    pub(super) fault: Option<DiskFault>,
+}
+
+/// Brings the row of a recording up to date. Reads scenes until at least `limit_bytes` are read, or none is left. A file that is not
+/// there has no row.
+///
+/// # Errors
+/// Those of the database only.
+pub(super) fn read<F: RecordingFiles>(
+    database: &Connection,
+    files: &F,
+    key: FileKey,
+    is_open: bool,
+    limit_bytes: u64,
+) -> rusqlite::Result<Outcome> {
+    let fault = |error| Outcome {
+        has_more: false,
+        fault: Some(DiskFault::of("read", &files.path(key))(error)),
+    };
+    let mut file = match files.open(key) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return rows::remove(database, key).map(|()| Outcome::default());
+        }
+        Err(error) => return Ok(fault(error)),
+    };
+    let outline = match file.outline() {
+        Ok(outline) => outline,
+        Err(ReadError::Io(error)) => return Ok(fault(error)),
+        // It is being created.
+        Err(ReadError::Damaged { .. }) if is_open => return Ok(Outcome::default()),
+        Err(ReadError::Damaged { .. }) => {
+            rows::remove(database, key)?;
+            rows::put(database, &RecordingRow::unsound(key))?;
+            return Ok(Outcome::default());
+        }
+    };
+    let former = rows::find(database, key)?;
+    let mut row = match &former {
+        Some(former) if former.goes_on_in(&outline) => former.clone(),
+        _ => {
+            rows::remove(database, key)?;
+            RecordingRow::new(key, &outline)
+        }
+    };
+    row.state = match (&outline.fragments, is_open) {
+        (Some(_), _) => FileState::Closed,
+        (None, true) => FileState::Open,
+        (None, false) => FileState::Damaged,
+    };
+    if let Some(fragments) = &outline.fragments {
+        row.set_closed(fragments, outline.bytes);
+    }
+    let mut sightings = Sightings::default();
+    let (has_more, failed) =
+        read_scenes(&mut file, &mut row, &outline, limit_bytes, &mut sightings);
+    // An open file is followed in any case.
+    row.is_behind = has_more && row.state != FileState::Open;
+    events::add(database, key, &sightings)?;
+    if former.as_ref() != Some(&row) {
+        rows::put(database, &row)?;
+    }
+    Ok(Outcome {
+        has_more,
+        ..failed.map_or_else(Outcome::default, fault)
+    })
+}
+
+/// Reads fragments on from the place in the row. Returns whether the limit ended it, and the last error of the system.
+fn read_scenes(
+    file: &mut impl RecordingFile,
+    row: &mut RecordingRow,
+    outline: &Outline,
+    limit_bytes: u64,
+    sightings: &mut Sightings,
+) -> (bool, Option<io::Error>) {
+    let (mut read_bytes, mut failed) = (0, None);
+    let has_more = loop {
+        let place = match &outline.fragments {
+            Some(fragments) => {
+                let index = fragments.partition_point(|place| place.offset < row.read_bytes);
+                match fragments.get(index) {
+                    Some(place) => Some(place),
+                    None => break false,
+                }
+            }
+            None => None,
+        };
+        if read_bytes >= limit_bytes {
+            break true;
+        }
+        let at = place.map_or(row.read_bytes, |place| place.offset);
+        let sequence = place.map_or(row.read_sequence.saturating_add(1), |place| place.sequence);
+        let part = file.fragment(outline.id, at, sequence);
+        match (part, place) {
+            (Ok(part), place) => {
+                part.scenes.iter().for_each(|scene| sightings.add(scene));
+                read_bytes += part.bytes;
+                match place {
+                    Some(place) => row.pass(place),
+                    None => row.add(&part, sequence),
+                }
+            }
+            // The tail says where the next one begins. The scenes of this one are lost.
+            (Err(error), Some(place)) => {
+                failed = of_system(error).or(failed);
+                row.pass(place);
+            }
+            // The end of the sound part: for an open file, as far as it is written.
+            (Err(error), None) => {
+                failed = of_system(error).or(failed);
+                break false;
+            }
+        }
+    };
+    (has_more, failed)
+}
+
+fn of_system(error: ReadError) -> Option<io::Error> {
+    match error {
+        ReadError::Io(error) => Some(error),
+        ReadError::Damaged { .. } => None,
+    }
+}
+
+impl RecordingRow {
+    /// A recording of which only the head is read.
+    fn new(key: FileKey, outline: &Outline) -> Self {
+        Self {
+            key,
+            end_ms: key.start_ms(),
+            bytes: outline.head_bytes,
+            frames: 0,
+            codec: Some(outline.codec),
+            size: outline.size,
+            state: FileState::Open,
+            file_id: outline.id,
+            read_bytes: outline.head_bytes,
+            read_sequence: 0,
+            is_behind: false,
+        }
+    }
+
+    /// A recording whose head is damaged.
+    fn unsound(key: FileKey) -> Self {
+        Self {
+            key,
+            end_ms: key.start_ms(),
+            bytes: 0,
+            frames: 0,
+            codec: None,
+            size: Size::new(0, 0),
+            state: FileState::Damaged,
+            file_id: 0,
+            read_bytes: 0,
+            read_sequence: 0,
+            is_behind: false,
+        }
+    }
+
+    /// Whether the file is the one that the row is of, and can be read on where the row ends.
+    fn goes_on_in(&self, outline: &Outline) -> bool {
+        let is_same = self.file_id == outline.id && self.codec.is_some();
+        is_same
+            && match &outline.fragments {
+                Some(fragments) => {
+                    let mut starts = fragments.iter().map(|place| place.offset);
+                    self.read_bytes == end_of(fragments, outline)
+                        || starts.any(|start| start == self.read_bytes)
+                }
+                None => self.state != FileState::Closed && self.read_bytes <= outline.bytes,
+            }
+    }
+
+    fn set_closed(&mut self, fragments: &[FragmentPlace], bytes: u64) {
+        let frames = fragments.iter().map(|place| u64::from(place.frames));
+        self.frames = frames.sum();
+        self.bytes = bytes;
+        let end_tick = fragments.last();
+        let end_tick = end_tick.map_or(0, |last| last.first_tick.saturating_add(last.ticks));
+        self.set_end(end_tick);
+    }
+
+    fn set_end(&mut self, end_tick: u64) {
+        // 90 ticks a millisecond.
+        self.end_ms = self.key.start_ms().saturating_add(end_tick / 90);
+    }
+
+    /// Goes on behind a fragment of a file without a tail.
+    fn add(&mut self, part: &Part, sequence: u32) {
+        self.read_bytes += part.bytes;
+        self.read_sequence = sequence;
+        self.bytes = self.read_bytes;
+        self.frames += part.frames;
+        self.set_end(part.end_tick);
+    }
+
+    /// Goes on behind a fragment that the tail lists.
+    fn pass(&mut self, place: &FragmentPlace) {
+        self.read_bytes = place.offset.saturating_add(place.bytes);
+        self.read_sequence = place.sequence;
+    }
+}
+
+fn end_of(fragments: &[FragmentPlace], outline: &Outline) -> u64 {
+    fragments.last().map_or(outline.head_bytes, |last| {
+        last.offset.saturating_add(last.bytes)
+    })
+}
