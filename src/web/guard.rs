@@ -159,6 +159,15 @@ impl Guard {
         );
         (StatusCode::MISDIRECTED_REQUEST, words).into_response()
     }
+
+    fn refusal(&self, headers: &HeaderMap) -> Response {
+        let page = include_str!("refusal.html")
+            .replace("{role}", self.role)
+            .replace("{front}", &front(headers));
+        let asks = format!("Bearer realm=\"nvr {}\"", self.role);
+        let asks = [(header::WWW_AUTHENTICATE, asks)];
+        (StatusCode::UNAUTHORIZED, asks, Html(page)).into_response()
+    }
 }
 
 /// The check as a layer of the page's routes.
@@ -187,7 +196,7 @@ async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) 
                     next.run(request).await
                 }
             }
-            _ => refusal(request.headers()),
+            _ => guard.refusal(request.headers()),
         }
     };
     with_headers(answer, &guard.policy)
@@ -212,15 +221,8 @@ fn token_of(uri: &Uri) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-fn refusal(headers: &HeaderMap) -> Response {
-    let page = include_str!("refusal.html").replace("{front}", &front(headers));
-    let asks = [(header::WWW_AUTHENTICATE, "Bearer realm=\"nvr wall\"")];
-    (StatusCode::UNAUTHORIZED, asks, Html(page)).into_response()
-}
-
 fn with_headers(mut answer: Response, policy: &HeaderValue) -> Response {
-    const FIXED: [(HeaderName, &str); 5] = [
-        (header::CACHE_CONTROL, "no-store"),
+    const FIXED: [(HeaderName, &str); 4] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         // The address may contain the token.
@@ -232,6 +234,10 @@ fn with_headers(mut answer: Response, policy: &HeaderValue) -> Response {
         ),
     ];
     let headers = answer.headers_mut();
+    // A route may permit its viewer to keep what never changes.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     for (name, value) in FIXED {
         headers.insert(name, HeaderValue::from_static(value));
     }
