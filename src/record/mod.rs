@@ -26,10 +26,12 @@ mod cut;
 mod disk;
 mod durable;
 mod error;
+mod index;
 mod layout;
 mod life;
 mod medium;
 mod mp4;
+mod playback;
 mod pending;
 mod queue;
 mod recorder;
@@ -58,8 +60,16 @@ mod testing;
 
 pub use check::{CheckSummary, Finding, FindingKind, ListedRecording, ListedState, check, list};
 pub use error::{DiskFault, RecordError};
+pub use index::{
+    Event, EventQuery, FileState, IndexError, IndexReport, Library, RebuildSummary, RecordedFile,
+    SourceSpan, rebuild,
+};
 pub use life::{Life, refuse_medium};
 pub use medium::{Disk, Medium, MediumKind, SpareBlocks, Wear};
+pub use playback::{
+    FileFrames, FileSegments, OpenedRecording, Playback, RecordingName, SCENE_DELAY, Segment,
+    ShownFrame,
+};
 pub use recorder::{RecordSettings, RecordedSource, Recorder};
 pub use recovery::{Recovered, RecoveryOutcome};
 pub use report::{RecordingReport, RecordingState, SourceReport};
