@@ -6,6 +6,8 @@
 //   {"hidden": "#trouble"}                  it is not shown
 //   {"fill": "input", "with": "…"}          types into it and sends its form
 //   {"press": "button", "then": {"says": …}}  clicks it, again while that does not come true
+//   {"key": "ArrowRight"}                   presses a key
+//   {"holds": "nvr.play.at > 0"}            a JavaScript expression in the page becomes true; the answer is its value
 //   {"size": [360, 740]}                    another size of the window, in which nothing sticks out at the side
 //   {"at": "/"}                             the address is this one, with nothing behind it
 //   {"calm": true}                          no error was logged, no policy violated, no script failed, so far
@@ -103,6 +105,19 @@ async function press({ press: selector, then }, deadline) {
   }
 }
 
+async function key({ key: name }) {
+  await page.keyboard.press(name);
+}
+
+async function holds({ holds: expression }, deadline) {
+  for (;;) {
+    const value = await page.evaluate(expression);
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`${expression} is ${JSON.stringify(value)}`);
+    await pause(50);
+  }
+}
+
 async function size({ size: [width, height] }) {
   await page.setViewportSize({ width, height });
   await pause(300);
@@ -127,7 +142,7 @@ async function shot({ shot: path }) {
   await page.screenshot({ path, fullPage: true });
 }
 
-const steps = { changes, says, hidden, fill, press, size, at, calm, shot };
+const steps = { changes, says, hidden, fill, press, key, holds, size, at, calm, shot };
 const answer = object => process.stdout.write(`${JSON.stringify(object)}\n`);
 
 try {
