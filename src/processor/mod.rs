@@ -12,6 +12,7 @@ mod publish;
 mod rate;
 mod recorded;
 mod recording;
+mod recordings;
 mod report;
 mod role;
 mod run;

@@ -18,7 +18,7 @@ use crate::base::{Backoff, Clock, SourceId, Stop};
 use crate::config::{Location, RecordChoice, RecordSettings, Settings, SourceSettings};
 use crate::event::{RecordingState, RecordingStatus};
 use crate::media::Codec;
-use crate::record::{self, Recorder, RecordingReport};
+use crate::record::{self, Medium, Recorder, RecordingReport};
 
 /// Time between two looks at the recorder, whose changes are published.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -57,7 +57,9 @@ impl Recording {
     /// The recording that the settings want. If the system gives no thread for it, there is none, and the log says so.
     pub(super) fn of(settings: &Settings, pipeline: &Arc<Pipeline>) -> Option<Self> {
         let (clock, weak) = (pipeline.clock.clone(), Arc::downgrade(pipeline));
-        Self::start(settings.record.as_ref()?, clock, weak)
+        let recorded = |source: &&SourceSettings| source.record == RecordChoice::Continuous;
+        let cameras = settings.sources.values().filter(recorded).count();
+        Self::start(settings.record.as_ref()?, cameras, clock, weak)
             .inspect_err(|error| warn!(%error, "nothing is recorded: the system gives no thread"))
             .ok()
     }
@@ -65,6 +67,7 @@ impl Recording {
     /// Starts the recorder on a thread of its own.
     fn start(
         settings: &RecordSettings,
+        cameras: usize,
         clock: Clock,
         pipeline: Weak<Pipeline>,
     ) -> io::Result<Self> {
@@ -81,7 +84,8 @@ impl Recording {
         let settings = settings.clone();
         let thread = std::thread::Builder::new().name("recording".to_owned());
         thread.spawn(move || {
-            shared.run(&settings, &clock, &pipeline, &stop);
+            let start = || start(&settings, cameras, &clock);
+            shared.run(start, &clock, &pipeline, &stop);
             // Closes the files.
             shared.recorder.store(None);
             ended.raise();
@@ -115,7 +119,7 @@ impl Drop for Recording {
 impl Shared {
     fn run(
         &self,
-        settings: &RecordSettings,
+        start: impl Fn() -> Result<Recorder, String>,
         clock: &Clock,
         pipeline: &Weak<Pipeline>,
         stop: &Stop,
@@ -124,17 +128,16 @@ impl Shared {
         let mut retry_at = Duration::ZERO;
         loop {
             if self.recorder.load().is_none() && clock.now() >= retry_at {
-                match Recorder::start(wanted(settings), clock.clone()) {
+                match start() {
                     Ok(recorder) => {
-                        info!(dir = %settings.dir.display(), "recording");
                         self.recorder.store(Some(Arc::new(recorder)));
                         self.refused.store(None);
                     }
                     Err(error) => {
                         let wait = backoff.next_wait();
-                        warn!(%error, wait_ms = wait.as_millis(), "nothing is recorded");
+                        warn!(error, wait_ms = wait.as_millis(), "nothing is recorded");
                         retry_at = clock.now() + wait;
-                        self.refused.store(Some(Arc::new(error.to_string())));
+                        self.refused.store(Some(Arc::new(error)));
                     }
                 }
             }
@@ -187,6 +190,18 @@ impl Shared {
             }
         })
     }
+}
+
+/// Starts the recorder for so many cameras, unless it would wear the medium out. Blocks.
+fn start(settings: &RecordSettings, cameras: usize, clock: &Clock) -> Result<Recorder, String> {
+    let medium = Medium::of(&settings.dir);
+    if let Some(reason) = record::refuse_medium(&medium, cameras, settings.accept_wear) {
+        return Err(reason);
+    }
+    let recorder = Recorder::start(wanted(settings), clock.clone());
+    let recorder = recorder.map_err(|error| error.to_string())?;
+    info!(dir = %settings.dir.display(), %medium, "recording");
+    Ok(recorder)
 }
 
 fn wanted(settings: &RecordSettings) -> record::RecordSettings {

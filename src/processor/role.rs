@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::recordings::Recordings;
 use super::report;
 use super::run::Processor;
 use crate::base::{Clock, Heartbeats, SourceId};
@@ -12,7 +13,7 @@ use crate::config::Settings;
 use crate::control::{Capabilities, Changes, Problem, Status};
 use crate::health::MetricsSource;
 use crate::role::{PageSettings, Role, StartError, Supervision};
-use crate::web::{Page, PageError};
+use crate::web::{self, Page, PageError};
 
 impl Role for Processor {
     const NAME: &'static str = "processor";
@@ -70,15 +71,25 @@ impl Role for Processor {
     }
 
     fn page_settings(settings: &Settings) -> Option<PageSettings> {
+        let address = settings.http?;
+        let token = settings.http_token.clone();
+        let is_private = address.ip().is_loopback() || token.is_some();
         Some(PageSettings {
-            address: settings.http?,
-            token: None,
+            address,
+            token,
             hosts: settings.http_hosts.clone(),
+            has_recordings: settings.record.is_some() && is_private,
         })
     }
 
     async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
-        let report = self.clone() as Arc<dyn MetricsSource>;
-        Page::serve(page.address, &page.hosts, report, self.heartbeats.clone()).await
+        let (report, heartbeats) = (self.clone() as Arc<dyn MetricsSource>, &self.heartbeats);
+        let (address, hosts) = (page.address, &page.hosts);
+        if !page.has_recordings {
+            return Page::serve(address, hosts, report, heartbeats.clone()).await;
+        }
+        let view = Arc::new(Recordings::new(self));
+        let token = page.token.clone();
+        web::recorder::serve(address, token, hosts, view, report, heartbeats.clone()).await
     }
 }

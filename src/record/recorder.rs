@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::disk::{LocalDisk, RecordingDisk};
 use super::error::{DiskFault, RecordError};
+use super::index::IndexThread;
 use super::layout::{LOCK_NAME, open_folder};
 use super::queue::{Item, Next, Queue};
 use super::recovery::{Recovered, recover};
@@ -76,6 +77,7 @@ pub struct Recorder {
     sources: Mutex<BTreeMap<SourceId, Arc<RecordedSource>>>,
     recovered: Vec<Recovered>,
     space: Arc<Space>,
+    index: Arc<IndexThread>,
     clock: Clock,
     dir: PathBuf,
     thread: Option<JoinHandle<()>>,
@@ -134,15 +136,18 @@ impl Recorder {
         let retention = RetentionThread::start(disk.clone(), limits, clock.clone());
         let retention = retention.map_err(no_thread)?;
         let space = retention.space();
+        let index = IndexThread::start(dir.clone(), space.changes.clone(), clock.clone());
+        let index = Arc::new(index.map_err(no_thread)?);
         let (durable_every, file_length) = (settings.durable_every, settings.file_length);
         let its_space = space.clone();
         let writer = Writer::new(disk, dir.clone(), its_space, durable_every, file_length);
-        let (of_thread, its_clock) = (shared.clone(), clock.clone());
+        let (of_thread, its_index, its_clock) = (shared.clone(), index.clone(), clock.clone());
         let thread = std::thread::Builder::new().name("record".to_owned());
         let run = move || {
             write(&of_thread, writer, &its_clock);
-            // The lock is held until the last file is closed and nothing is deleted any more.
+            // The lock is held until the last file is closed, nothing is deleted any more, and the index is left alone.
             retention.stop();
+            its_index.stop();
             drop(lock);
             of_thread.ended.raise();
         };
@@ -152,6 +157,7 @@ impl Recorder {
             sources: Mutex::default(),
             recovered,
             space,
+            index,
             clock,
             dir,
             thread: Some(spawned),
@@ -199,6 +205,7 @@ impl Recorder {
             recovered: self.recovered.clone(),
             queued_bytes: self.shared.queue.bytes() as u64,
             space: self.space.report(),
+            index: self.index.report(),
         }
     }
 

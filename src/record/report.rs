@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::index::IndexReport;
 use super::recovery::Recovered;
 use super::space::SpaceReport;
 use crate::base::SourceId;
@@ -21,6 +22,8 @@ pub struct RecordingReport {
     pub queued_bytes: u64,
     /// The space of all recordings.
     pub space: SpaceReport,
+    /// The index of all recordings.
+    pub index: IndexReport,
 }
 
 /// How the recording of one source goes. The numbers count since the start of the recorder.

@@ -200,6 +200,7 @@ impl<D: SpaceDisk> Retention<D> {
         }
         if !state.stock.is_open(key) {
             state.stock.forget(key);
+            self.space.changes.removed(key);
         }
         state.lower_ceiling(&self.space.limits);
         true

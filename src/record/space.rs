@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::index::Changes;
 use super::stock::{FileKey, Stock};
 use crate::base::sync::lock;
 use crate::base::{Clock, SourceId, shown_bytes};
@@ -79,6 +80,8 @@ pub(super) struct Space {
     pub(super) limits: SpaceLimits,
     pub(super) clock: Clock,
     pub(super) state: Mutex<State>,
+    /// What the index has to look at.
+    pub(super) changes: Arc<Changes>,
     wake: Condvar,
 }
 
@@ -132,6 +135,7 @@ impl Space {
             limits,
             clock,
             state: Mutex::default(),
+            changes: Arc::default(),
             wake: Condvar::new(),
         }
     }
@@ -152,6 +156,7 @@ impl Space {
             let mut state = lock(&self.state);
             state.closing.remove(&key);
             state.stock.opened(key, OPEN_EXTRA_BYTES);
+            self.changes.opened(key);
         }
     }
 
@@ -171,6 +176,7 @@ impl Space {
         if let Some(key) = FileKey::of_path(&self.limits.dir, path) {
             let mut state = lock(&self.state);
             state.closing.insert(key);
+            self.changes.closed(key);
             self.wake_if_short(&mut state);
         }
     }

@@ -156,6 +156,8 @@ pub struct PageSettings {
     pub token: Option<Secret>,
     /// Host names under which it is asked for, besides those of loopback.
     pub hosts: Vec<String>,
+    /// Whether it shows recordings.
+    pub has_recordings: bool,
 }
 
 impl PageSettings {
@@ -165,6 +167,7 @@ impl PageSettings {
             address,
             token: None,
             hosts: Vec::new(),
+            has_recordings: false,
         }
     }
 }

@@ -113,7 +113,7 @@ fn an_open_file_is_followed_and_closed() {
     rig.changes.opened(key(1_000));
     // It is not created yet.
     rig.settle();
-    assert_eq!(rig.starts(), []);
+    assert!(rig.starts().is_empty());
     rig.files.change(|files| files.insert(key(1_000), open));
     rig.settle();
     assert_eq!(rig.spans(), [(1_000, 1_000)]);

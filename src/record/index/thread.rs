@@ -31,7 +31,7 @@ pub struct IndexReport {
 pub(in crate::record) struct IndexThread {
     stop: Stop,
     report: Arc<Mutex<IndexReport>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl IndexThread {
@@ -53,7 +53,7 @@ impl IndexThread {
         Ok(Self {
             stop,
             report,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -63,9 +63,9 @@ impl IndexThread {
     }
 
     /// Ends the thread, and waits for its step: for some seconds on a slow disk.
-    pub(in crate::record) fn stop(mut self) {
+    pub(in crate::record) fn stop(&self) {
         self.stop.raise();
-        let thread = self.thread.take();
+        let thread = lock(&self.thread).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread record-index panicked");
         }

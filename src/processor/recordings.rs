@@ -1,0 +1,320 @@
+//! The recordings of a processor for its page: what the index, the files and the sources say.
+//!
+//! All calls block on the disk; the page makes them on tokio's blocking pool.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use super::run::Processor;
+use crate::base::sync::lock;
+use crate::base::{SourceId, unix_now};
+use crate::event;
+use crate::record::{Library, Playback, RecordingName, SCENE_DELAY, Scene, SceneObject};
+use crate::web::recorder::{
+    Camera, CameraList, Event, EventList, EventQuery, FileScenes, FileSegments, FragmentRange,
+    FrameScene, Media, RecorderView, RecordingState, SceneBox, SceneList, Timeline, ViewError,
+    Window,
+};
+
+/// The most events of a timeline.
+const TIMELINE_EVENTS: usize = 2000;
+
+/// What reads one directory.
+struct Reader {
+    dir: PathBuf,
+    library: Library,
+    playback: Playback,
+}
+
+/// The recordings in the directory that the settings name at present.
+pub(super) struct Recordings {
+    processor: Weak<Processor>,
+    reader: Mutex<Option<Arc<Reader>>>,
+}
+
+impl Recordings {
+    pub(super) fn new(processor: &Arc<Processor>) -> Self {
+        Self {
+            processor: Arc::downgrade(processor),
+            reader: Mutex::default(),
+        }
+    }
+
+    fn reader(&self) -> Result<Arc<Reader>, ViewError> {
+        let dir = self
+            .processor
+            .upgrade()
+            .and_then(|processor| Some(processor.settings()?.record?.dir));
+        let Some(dir) = dir else {
+            return Err(ViewError::Unreadable(
+                "nothing is recorded; set record.dir".to_owned(),
+            ));
+        };
+        let mut reader = lock(&self.reader);
+        match &*reader {
+            Some(reader) if reader.dir == dir => Ok(reader.clone()),
+            _ => {
+                let new = Arc::new(Reader {
+                    library: Library::new(&dir),
+                    playback: Playback::new(dir.clone()),
+                    dir,
+                });
+                Ok(reader.insert(new).clone())
+            }
+        }
+    }
+
+    /// The names of the recordings of a window; `NoSource` for a camera that is neither configured nor recorded.
+    fn names(
+        &self,
+        reader: &Reader,
+        source: SourceId,
+        window: Window,
+    ) -> Result<Vec<RecordingName>, ViewError> {
+        self.check(source)?;
+        let files = reader
+            .library
+            .files(source, window.from_ms, window.to_ms)
+            .map_err(unreadable)?;
+        Ok(files
+            .iter()
+            .filter_map(|file| RecordingName::parse(source, file.path.file_stem()?.to_str()?))
+            .collect())
+    }
+
+    fn check(&self, source: SourceId) -> Result<(), ViewError> {
+        let known: Vec<SourceId> = self
+            .cameras()?
+            .cameras
+            .iter()
+            .map(|camera| camera.source_id)
+            .collect();
+        if known.contains(&source) {
+            Ok(())
+        } else {
+            Err(ViewError::NoSource { id: source, known })
+        }
+    }
+}
+
+impl RecorderView for Recordings {
+    fn cameras(&self) -> Result<CameraList, ViewError> {
+        let reader = self.reader()?;
+        let mut cameras = Vec::new();
+        if let Some(processor) = self.processor.upgrade() {
+            for source in processor.pipeline.sources.load().values() {
+                let status = source.recording(); // None: record = "off"
+                cameras.push(Camera {
+                    source_id: source.id,
+                    name: source
+                        .settings()
+                        .name
+                        .clone()
+                        .unwrap_or_else(|| format!("Camera {}", source.id)),
+                    state: state(status.as_ref().and_then(|status| status.state)),
+                    reason: status.and_then(|status| status.reason),
+                    oldest_ms: None,
+                    newest_ms: None,
+                });
+            }
+        }
+        for span in reader.library.sources().map_err(unreadable)? {
+            // Also cameras that are no longer configured.
+            let found = cameras
+                .iter()
+                .position(|camera| camera.source_id == span.source);
+            let index = found.unwrap_or_else(|| {
+                cameras.push(Camera {
+                    source_id: span.source,
+                    name: format!("Camera {}", span.source),
+                    state: RecordingState::Off,
+                    reason: None,
+                    oldest_ms: None,
+                    newest_ms: None,
+                });
+                cameras.len() - 1
+            });
+            cameras[index].oldest_ms = Some(span.oldest_ms);
+            cameras[index].newest_ms = Some(span.newest_ms);
+        }
+        cameras.sort_by_key(|camera| camera.source_id);
+        Ok(CameraList {
+            now_ms: unix_now().as_millis() as u64,
+            cameras,
+        })
+    }
+
+    fn timeline(&self, source: SourceId, window: Window) -> Result<Timeline, ViewError> {
+        self.check(source)?;
+        let reader = self.reader()?;
+        let recorded = reader
+            .library
+            .recorded(source, window.from_ms, window.to_ms)
+            .map_err(unreadable)?;
+        let query = crate::record::EventQuery {
+            source: Some(source),
+            from_ms: Some(window.from_ms),
+            to_ms: Some(window.to_ms),
+            limit: TIMELINE_EVENTS,
+            ..Default::default()
+        };
+        let (events, truncated) = reader.library.events(&query).map_err(unreadable)?;
+        let events = events.into_iter().rev().map(shown_event).collect();
+        Ok(Timeline {
+            recorded,
+            events,
+            truncated,
+        })
+    }
+
+    fn events(&self, query: &EventQuery) -> Result<EventList, ViewError> {
+        if let Some(source) = query.source {
+            self.check(source)?;
+        }
+        let reader = self.reader()?;
+        let wanted = crate::record::EventQuery {
+            source: query.source,
+            class: query.class.clone(),
+            from_ms: query.from_ms,
+            to_ms: query.to_ms,
+            min_length_ms: query.min_length_ms,
+            limit: query.limit,
+        };
+        let (events, truncated) = reader.library.events(&wanted).map_err(unreadable)?;
+        let classes = reader.library.classes().map_err(unreadable)?;
+        Ok(EventList {
+            events: events.into_iter().map(shown_event).collect(),
+            truncated,
+            classes,
+        })
+    }
+
+    fn segments(&self, source: SourceId, window: Window) -> Result<Vec<FileSegments>, ViewError> {
+        let reader = self.reader()?;
+        let names = self.names(&reader, source, window)?;
+        let (from, to) = (
+            Duration::from_millis(window.from_ms),
+            Duration::from_millis(window.to_ms),
+        );
+        let found = reader
+            .playback
+            .segments(&names, from, to)
+            .map_err(unreadable)?;
+        Ok(found
+            .into_iter()
+            .map(|file| FileSegments {
+                file: file.name.stem().to_owned(),
+                head_bytes: file.head_bytes,
+                fragments: file
+                    .segments
+                    .iter()
+                    .map(|segment| FragmentRange {
+                        offset: segment.offset,
+                        bytes: segment.bytes,
+                        first_tick: segment.first_tick,
+                        ticks: segment.ticks,
+                        captured_unix: segment.captured_unix,
+                        begins_with_key: segment.begins_with_key,
+                    })
+                    .collect(),
+            })
+            .collect())
+    }
+
+    fn media(&self, source: SourceId, file: &str) -> Result<Option<Media>, ViewError> {
+        let Some(name) = RecordingName::parse(source, file) else {
+            return Ok(None);
+        };
+        let opened = self.reader()?.playback.open(&name).map_err(unreadable)?;
+        Ok(opened.map(|it| Media {
+            file: it.file,
+            bytes: it.bytes,
+            is_closed: it.is_closed,
+            modified: it.modified,
+        }))
+    }
+
+    fn scenes(&self, source: SourceId, window: Window) -> Result<SceneList, ViewError> {
+        let reader = self.reader()?;
+        let (from, to) = (
+            Duration::from_millis(window.from_ms),
+            Duration::from_millis(window.to_ms),
+        );
+        // The objects of the last frames may be in a later file.
+        let until = Window {
+            to_ms: window.to_ms + SCENE_DELAY.as_millis() as u64,
+            ..window
+        };
+        let names = self.names(&reader, source, until)?;
+        let found = reader
+            .playback
+            .frames(&names, from, to)
+            .map_err(unreadable)?;
+        Ok(SceneList {
+            files: found
+                .into_iter()
+                .map(|file| FileScenes {
+                    file: file.name.stem().to_owned(),
+                    frames: file
+                        .frames
+                        .into_iter()
+                        .map(|frame| {
+                            FrameScene(
+                                frame.presentation_tick,
+                                frame.captured_unix.as_nanos() as f64 / 1e6,
+                                frame.scene.map(boxes),
+                            )
+                        })
+                        .collect(),
+                })
+                .collect(),
+        })
+    }
+}
+
+fn boxes(scene: Scene) -> Vec<SceneBox> {
+    let (width, height) = (
+        scene.frame_size.width as f32,
+        scene.frame_size.height as f32,
+    );
+    let shown = |object: SceneObject| {
+        let [left, top, ..] = object.bbox.corners();
+        SceneBox(
+            object.class_name,
+            object.confidence,
+            left / width,
+            top / height,
+            object.bbox.width / width,
+            object.bbox.height / height,
+            object.track,
+        )
+    };
+    scene.objects.into_iter().map(shown).collect()
+}
+
+fn shown_event(event: crate::record::Event) -> Event {
+    Event {
+        source_id: event.source,
+        track: event.track,
+        class: event.class,
+        from_ms: event.from_ms,
+        to_ms: event.to_ms,
+        confidence: event.confidence,
+        best_ms: event.best_ms,
+    }
+}
+
+fn state(state: Option<event::RecordingState>) -> RecordingState {
+    match state {
+        None => RecordingState::Off,
+        Some(event::RecordingState::Recording) => RecordingState::Recording,
+        Some(event::RecordingState::Waiting) => RecordingState::Waiting,
+        Some(event::RecordingState::Failing) => RecordingState::Failing,
+        Some(event::RecordingState::Refused) => RecordingState::Refused,
+    }
+}
+
+fn unreadable(error: impl std::fmt::Display) -> ViewError {
+    ViewError::Unreadable(error.to_string())
+}
