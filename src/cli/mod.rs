@@ -37,7 +37,9 @@ mod picture_output;
 mod processor;
 mod provision;
 mod record;
+mod record_lock;
 mod record_status;
+mod record_text;
 #[cfg(feature = "testcam")]
 mod testcam;
 mod wall;
@@ -87,7 +89,7 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
-    /// List and check recordings
+    /// List, check and lock recordings
     Record(record::RecordArgs),
     /// List, show, choose, fetch, import and try models; build their engines and measure them
     Model(model::ModelArgs),

@@ -1,20 +1,21 @@
-//! `nvr record`: lists and checks the recordings in a folder, and shows their space and their disk.
+//! `nvr record`: lists, checks and locks the recordings in a folder, and shows their space and their disk.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueHint};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::form::{Form, local};
 use super::out;
+use super::record_lock::{LockArgs, LocksArgs, UnlockArgs, lock_main, locks_main, unlock_main};
 use super::record_status::{self, StatusArgs};
+use super::record_text::{seconds, shown_once};
 use crate::base::{SourceId, shown_bytes};
 use crate::record::{
-    CheckSummary, DiskFault, Finding, FindingKind, ListedRecording, ListedState, check, list,
+    CheckSummary, Finding, FindingKind, ListedRecording, ListedState, check, list,
 };
 
 /// Options of `nvr record`.
@@ -43,6 +44,17 @@ enum RecordCommand {
     /// From the names and sizes of the files alone: no recorder has to run. The rate is that of the last hour before the newest
     /// recording, with gaps.
     Status(StatusArgs),
+    /// Lock recordings of a source, so that they are not deleted when space is needed
+    ///
+    /// A recorder may write and delete meanwhile: once the command has ended, nothing that is locked is deleted any more. What will be
+    /// recorded in the time is locked as well. Root, or the user of the recorder, can lock.
+    Lock(LockArgs),
+    /// Remove a lock
+    Unlock(UnlockArgs),
+    /// List locks
+    ///
+    /// Exit codes: 0 no fault, 1 damaged locks or another failure, 2 wrong command line. Damaged locks still protect recordings.
+    Locks(LocksArgs),
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +113,9 @@ pub(super) fn main(args: RecordArgs) -> anyhow::Result<ExitCode> {
         RecordCommand::List(folder) => show_list(&folder),
         RecordCommand::Fsck(folder) => show_check(&folder),
         RecordCommand::Status(args) => record_status::main(&args),
+        RecordCommand::Lock(args) => lock_main(&args),
+        RecordCommand::Unlock(args) => unlock_main(&args),
+        RecordCommand::Locks(args) => locks_main(&args),
     }
 }
 
@@ -139,11 +154,6 @@ fn show_check(args: &FolderArgs) -> anyhow::Result<ExitCode> {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
-}
-
-/// The text of a fault has that of the system's error, which would follow it again.
-fn shown_once(fault: DiskFault) -> anyhow::Error {
-    anyhow!("{fault}")
 }
 
 impl FolderArgs {
@@ -272,11 +282,6 @@ fn text(line: &Line) -> String {
             shown_bytes(*bytes)
         ),
     }
-}
-
-/// Whole milliseconds.
-fn seconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e3).round() / 1e3
 }
 
 #[cfg(test)]

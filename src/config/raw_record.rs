@@ -17,6 +17,9 @@ settings! {
         pub budget: Option<Amount>, within Amount(100 * MEGABYTE)..=Amount(1_000_000 * GIGABYTE);
         /// Free space that the recordings leave in the file system of their directory, {range}. Below it the oldest are deleted.
         pub min_free: Amount = Amount(2 * GIGABYTE), within Amount(0)..=Amount(1_000_000 * GIGABYTE);
+        /// Space of the newest recordings of each camera that are kept while another camera has more, {range}. The budget and min_free
+        /// hold all the same.
+        pub min_per_camera: Amount = Amount(0), within Amount(0)..=Amount(1_000_000 * GIGABYTE);
         /// Time after which what was recorded survives a power cut, {range}. Shorter times wear the medium more.
         pub durable_every: Span = Span::seconds(5), within SECOND..=MINUTE;
         /// Length of a file, {range}. A file ends with the first key frame after it.

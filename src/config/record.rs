@@ -14,6 +14,8 @@ pub struct RecordSettings {
     pub budget_bytes: Option<u64>,
     /// Bytes that stay free in the file system.
     pub min_free_bytes: u64,
+    /// Bytes of the newest recordings of each camera that stay while another camera has more.
+    pub min_per_camera_bytes: u64,
     /// Time after which what was recorded survives a power cut.
     pub durable_every: Duration,
     /// Length of a file, up to the next key frame.

@@ -30,6 +30,7 @@ fn settings(accept_wear: bool, budget_bytes: Option<u64>) -> RecordSettings {
         dir: PathBuf::from("/rec"),
         budget_bytes,
         min_free_bytes: 2_000_000_000,
+        min_per_camera_bytes: 0,
         durable_every: std::time::Duration::from_secs(5),
         file_length: std::time::Duration::from_secs(60),
         accept_wear,

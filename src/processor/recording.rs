@@ -210,6 +210,7 @@ fn wanted(settings: &RecordSettings) -> record::RecordSettings {
         file_length: settings.file_length,
         budget_bytes: settings.budget_bytes,
         min_free_bytes: settings.min_free_bytes,
+        min_per_camera_bytes: settings.min_per_camera_bytes,
         ..record::RecordSettings::new(&settings.dir)
     }
 }

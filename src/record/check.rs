@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::DiskFault;
-use super::layout::{LOCK_NAME, Place, open_folder};
+use super::layout::{Place, is_of_recorder};
 use super::mp4::{self, FileEnding, FragmentPlace, ReadError};
 use crate::base::{Size, SourceId};
 use crate::media::Codec;
 
 /// The longest time between two recordings that is no gap: a change of files may take some frames.
-const LONGEST_CHANGE: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_CHANGE: Duration = Duration::from_secs(1);
 
 /// A fault of a recording or a folder, or a recording that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,7 +213,7 @@ fn check_file(
 }
 
 /// A recording without its gap.
-fn list_file(found: &Found, mut file: File) -> Result<ListedRecording, ReadError> {
+pub(super) fn list_file(found: &Found, mut file: File) -> Result<ListedRecording, ReadError> {
     let (head, fragments, state) = if found.is_open {
         let reading = mp4::read(&mut file)?;
         (reading.head, Some(reading.fragments), ListedState::Open)
@@ -259,12 +259,12 @@ fn time(ticks: u64) -> Duration {
 }
 
 /// A file with the name of a recording, in the folders of an hour, which may be another hour.
-struct Found {
+pub(super) struct Found {
     place: Place,
     number: u32,
     path: PathBuf,
     is_open: bool,
-    bytes: u64,
+    pub bytes: u64,
 }
 
 /// The finding for a file without a sound head, or that the system can't read.
@@ -308,12 +308,11 @@ type Visit<'a> = &'a mut dyn FnMut(Result<(Found, File), Finding>);
 /// Visits the files of the layout by source, folders and start, and returns the number of other names. Links are not followed.
 fn walk(dir: &Path, only: Option<SourceId>, visit: Visit<'_>) -> Result<u64, DiskFault> {
     fs::read_dir(dir).map_err(DiskFault::of("read", dir))?;
-    let of_recorder = [open_folder(dir), dir.join(LOCK_NAME)];
     let mut others = 0;
     let mut sources = names(dir, &mut others, visit, |name, kind| {
         let source = name.parse().map(SourceId).ok();
         let source = source.filter(|source| kind.is_dir() && source.to_string() == name);
-        (source.is_some() || of_recorder.contains(&dir.join(name))).then_some(source)
+        (source.is_some() || is_of_recorder(name)).then_some(source)
     });
     sources.retain(|source| only.is_none() || *source == only);
     sources.sort_unstable();
@@ -340,8 +339,10 @@ fn walk(dir: &Path, only: Option<SourceId>, visit: Visit<'_>) -> Result<u64, Dis
     Ok(others)
 }
 
+type Opened = io::Result<Option<(Found, File)>>;
+
 /// Looks for the mark of a file, then opens it. Nothing if it was removed since.
-fn open(dir: &Path, place: Place, number: u32, path: &Path) -> io::Result<Option<(Found, File)>> {
+pub(super) fn open(dir: &Path, place: Place, number: u32, path: &Path) -> Opened {
     // A file at another path is not the one of the mark.
     let is_open =
         place.path(dir) == path && existing(fs::symlink_metadata(place.mark(dir)))?.is_some();

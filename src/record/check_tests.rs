@@ -49,10 +49,13 @@ fn usual() -> Vec<Vec<u8>> {
 impl Folder {
     /// Empty, as the recorder makes it.
     fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        fs::create_dir(open_folder(dir.path())).expect("a folder");
-        fs::write(dir.path().join(LOCK_NAME), "").expect("a file");
-        Self(dir)
+        let folder = Self(tempfile::tempdir().expect("a folder"));
+        fs::create_dir(folder.path(".nvr-open")).expect("a folder");
+        let index = [".nvr-index.sqlite", ".nvr-index.sqlite-wal"];
+        for name in [".nvr-recording", ".nvr-locks/x.json"].iter().chain(&index) {
+            folder.write(name, b"");
+        }
+        folder
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -314,7 +317,7 @@ fn a_mark_that_cannot_be_looked_up_is_a_finding_and_the_rest_is_checked() {
     folder.write(NAME, &usual().concat());
     folder.write(&NAME.replace("7/2026", "8/2026"), b"");
     // A file in the place of the folder of marks: every look-up fails.
-    fs::remove_dir(open_folder(folder.0.path())).expect("removed");
+    fs::remove_dir(folder.path(".nvr-open")).expect("removed");
     folder.write(".nvr-open", b"");
     let (findings, sums) = folder.checked(None);
     let names = [NAME, &NAME.replace("7/2026", "8/2026")];

@@ -23,9 +23,8 @@ const LONG: Duration = Duration::from_secs(60);
 fn without_space_the_file_ends_and_key_frames_try_again_without_a_pause() {
     let disk = ModelDisk::new(Path::new(DIR));
     let limits = SpaceLimits {
-        dir: DIR.into(),
         budget_bytes: Some(12 * MB),
-        min_free_bytes: 0,
+        ..SpaceLimits::none(DIR)
     };
     let mut retention = Retention::new(disk.clone(), limits, Clock::by_hand());
     retention.count();

@@ -3,11 +3,14 @@
 //!
 //! `{dir}/.nvr-open` has an empty file for each recording that is not closed yet. Recovery looks at these alone: neither names nor
 //! times of files tell which ones were written last, because the clocks of cameras and of the machine may step.
+//!
+//! `{dir}/.nvr-locks` has a file for each lock ([`super::locks`]).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::base::SourceId;
@@ -16,6 +19,10 @@ use crate::base::SourceId;
 pub(super) const LOCK_NAME: &str = ".nvr-recording";
 /// The name of the folder with a mark for each open file.
 const OPEN_FOLDER: &str = ".nvr-open";
+/// The name of the folder with a file for each lock of recordings.
+const LOCKS_FOLDER: &str = ".nvr-locks";
+/// The names of the index and of the files that its database keeps beside it begin so.
+const INDEX_NAME: &str = ".nvr-index.sqlite";
 
 /// The place of one recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,16 +37,37 @@ pub(super) fn open_folder(dir: &Path) -> PathBuf {
     dir.join(OPEN_FOLDER)
 }
 
+/// The folder with a file for each lock of recordings.
+pub(super) fn locks_folder(dir: &Path) -> PathBuf {
+    dir.join(LOCKS_FOLDER)
+}
+
+/// Whether a name in the folder of recordings is that of a file or folder which the recorder keeps besides the recordings.
+pub(super) fn is_of_recorder(name: &str) -> bool {
+    [LOCK_NAME, OPEN_FOLDER, LOCKS_FOLDER].contains(&name) || name.starts_with(INDEX_NAME)
+}
+
+/// A time in milliseconds since the Unix epoch as it stands in names, such as `20261128T083000.123Z`.
+pub(super) fn stamp(unix_ms: u64) -> String {
+    let milliseconds = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+    let time = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX);
+    let zoned = time.to_zoned(TimeZone::UTC);
+    zoned.strftime("%Y%m%dT%H%M%S.%3fZ").to_string()
+}
+
+/// The time of a text of [`stamp`], and of some texts that it does not make.
+pub(super) fn stamp_ms(stamp: &str) -> Option<u64> {
+    let time = DateTime::strptime("%Y%m%dT%H%M%S.%fZ", stamp).ok()?;
+    let time = time.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    u64::try_from(time.as_millisecond()).ok()
+}
+
 impl Place {
     /// The place of a recording that starts at `started_unix`. `number` distinguishes files of the same start, after a clock was set
     /// back; 0 is the first one.
     pub(super) fn new(source: SourceId, started_unix: Duration, number: u32) -> Self {
-        let milliseconds = i64::try_from(started_unix.as_millis()).unwrap_or(i64::MAX);
-        let start = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX);
-        let mut stem = start
-            .to_zoned(TimeZone::UTC)
-            .strftime("%Y%m%dT%H%M%S.%3fZ")
-            .to_string();
+        let unix_ms = u64::try_from(started_unix.as_millis()).unwrap_or(u64::MAX);
+        let mut stem = stamp(unix_ms);
         if number > 0 {
             stem = format!("{stem}-{number}");
         }

@@ -12,7 +12,8 @@
 //!
 //! Before the writer allocates space for a file, it asks the account of the folder's space (`space`). The thread `record-space`
 //! (`retention`) lists the recordings that are there (`stock`), and deletes the oldest closed ones of all sources before the budget
-//! or the free space of the file system is used up. Open files are never deleted.
+//! or the free space of the file system is used up. Open files are never deleted, nor are those that are locked (`locks`). As long as
+//! other sources have more, each keeps a minimum.
 //!
 //! When the disk is slow, the queue drops whole groups of pictures. When it fails, the source's file is given up and a new one is
 //! tried, after 5 s and then up to 60 s. When there is no space and nothing can be deleted, files end, and each key frame tries again.
@@ -29,20 +30,28 @@ mod error;
 mod index;
 mod layout;
 mod life;
+mod limits;
+mod lock_coverage;
+mod lock_name;
+mod lock_watch;
+mod locks;
 mod medium;
 mod mp4;
-mod playback;
 mod pending;
+mod playback;
 mod queue;
+mod rate;
 mod recorder;
 mod recovery;
 mod report;
 mod retention;
 mod scene;
 mod space;
+mod space_disk;
 mod stock;
 mod track_file;
 mod usage;
+mod walk;
 mod writer;
 
 #[cfg(test)]
@@ -65,6 +74,8 @@ pub use index::{
     SourceSpan, rebuild,
 };
 pub use life::{Life, refuse_medium};
+pub use lock_coverage::{LockCoverage, lock_coverage};
+pub use locks::{LONGEST_REASON, Lock, LockError, MOST_LOCKS, NewLock, lock, locks, unlock};
 pub use medium::{Disk, Medium, MediumKind, SpareBlocks, Wear};
 pub use playback::{
     FileFrames, FileSegments, OpenedRecording, Playback, RecordingName, SCENE_DELAY, Segment,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::disk::RecordingDisk;
-use super::stock::{Entry, SpaceDisk};
+use super::space_disk::{Entry, SpaceDisk};
 use crate::base::sync::lock;
 
 /// The model. Clones share it.
@@ -268,6 +268,12 @@ impl RecordingDisk for ModelDisk {
 }
 
 impl SpaceDisk for ModelDisk {
+    type LockHold = ();
+
+    fn hold_locks(&self, dir: &Path) -> io::Result<Option<()>> {
+        self.ask("hold", dir).map(|_| Some(()))
+    }
+
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         self.ask("measure", path).map(|_| u64::MAX)
     }

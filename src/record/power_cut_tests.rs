@@ -63,9 +63,8 @@ impl Deleting {
 /// A retention that has counted.
 fn retention(disk: &ModelDisk, budget_bytes: u64, clock: &Clock) -> Retention<ModelDisk> {
     let limits = SpaceLimits {
-        dir: DIR.into(),
         budget_bytes: Some(budget_bytes),
-        min_free_bytes: 0,
+        ..SpaceLimits::none(DIR)
     };
     let retention = Retention::new(disk.clone(), limits, clock.clone());
     retention.count();

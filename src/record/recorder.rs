@@ -21,7 +21,7 @@ use super::report::{RecordingReport, RecordingState, SourceShared};
 use super::retention::RetentionThread;
 use super::scene::Scene;
 use super::space::{Space, SpaceLimits};
-use super::stock::SpaceDisk;
+use super::space_disk::SpaceDisk;
 use super::writer::Writer;
 use crate::base::sync::lock;
 use crate::base::{Clock, SourceId, Stop};
@@ -53,6 +53,8 @@ pub struct RecordSettings {
     pub budget_bytes: Option<u64>,
     /// Bytes that stay free in the file system. Default 0.
     pub min_free_bytes: u64,
+    /// Bytes of the newest recordings of each source that stay while another source has more. Default 0.
+    pub min_per_camera_bytes: u64,
 }
 
 impl RecordSettings {
@@ -66,6 +68,7 @@ impl RecordSettings {
             source_queue_bytes: 32 << 20,
             budget_bytes: None,
             min_free_bytes: 0,
+            min_per_camera_bytes: 0,
         }
     }
 }
@@ -132,6 +135,8 @@ impl Recorder {
             dir: dir.clone(),
             budget_bytes: settings.budget_bytes,
             min_free_bytes: settings.min_free_bytes,
+            min_per_camera_bytes: settings.min_per_camera_bytes,
+            file_length: settings.file_length,
         };
         let retention = RetentionThread::start(disk.clone(), limits, clock.clone());
         let retention = retention.map_err(no_thread)?;

@@ -2,8 +2,11 @@
 //!
 //! The writer tells [`Space`] which files it opens, grows and closes, and asks it before it allocates space. That never waits for
 //! the disk. The thread `record-space` ([`Retention`]) counts the recordings that are there at its start, and deletes from then on:
-//! the oldest closed recordings of all sources first, open ones never. It keeps room for what all sources are about to write, so
-//! that the writer does not wait for a deletion.
+//! the oldest closed recordings of all sources first, open and locked ones ([`super::locks`]) never. It keeps room for what all sources
+//! are about to write, so that the writer does not wait for a deletion.
+//!
+//! No lock is made from when it reads the locks until the deletions that it chose by them are done. If the locks can't be read,
+//! nothing is deleted.
 //!
 //! When that can't be done, [`Space::may_write`] refuses, and the writer drops groups. The budget may be exceeded only by what a
 //! start finds and what is written until it is counted; from then on the excess only falls.
@@ -17,14 +20,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::error::DiskFault;
+use super::lock_watch::LockWatch;
 use super::space::{OPEN_EXTRA_BYTES, Space, SpaceLimits};
-use super::stock::{DAY_MS, Entry, FileKey, Found, HOUR_MS, SpaceDisk, walk};
+use super::space_disk::{Entry, SpaceDisk};
+use super::stock::{DAY_MS, FileKey, HOUR_MS};
+use super::walk::{Found, walk};
 use crate::base::sync::lock;
 use crate::base::{Backoff, Clock};
 
 /// The free space is asked of the file system this often, and after deletions: other programs fill the disk as well.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
-/// Deletions between two syncs of their folders.
+/// Deletions between two syncs of their folders, while no lock can be made.
 const BATCH: usize = 64;
 /// A recording that the disk refused to delete is passed over for this long.
 const ASIDE: Duration = Duration::from_secs(600);
@@ -42,6 +48,7 @@ pub(super) struct Retention<D> {
     paused_until: Duration,
     /// No deletion for the sake of the free space before: some file systems free blocks later than they delete files.
     free_again_at: Duration,
+    locks: LockWatch,
 }
 
 impl<D: SpaceDisk> Retention<D> {
@@ -53,6 +60,7 @@ impl<D: SpaceDisk> Retention<D> {
             backoff: Backoff::new(PAUSE_FIRST, PAUSE_LONGEST),
             paused_until: Duration::ZERO,
             free_again_at: Duration::ZERO,
+            locks: LockWatch::default(),
         };
         retention.measure();
         retention
@@ -100,8 +108,14 @@ impl<D: SpaceDisk> Retention<D> {
         self.measure_closed();
         self.measure_if_due();
         let now = self.space.clock.now();
+        if self.locks.is_due(now)
+            && let Err(fault) = self.locks.read(&self.disk, &self.space, now)
+        {
+            self.note(&fault);
+        }
         let mut state = lock(&self.space.state);
-        state.sample(now);
+        let written = state.written_bytes;
+        state.rate.sample(now, written);
         state.lower_ceiling(&self.space.limits);
         let amount = state.to_delete(&self.space.limits, now >= self.free_again_at);
         drop(state);
@@ -140,29 +154,23 @@ impl<D: SpaceDisk> Retention<D> {
         }
     }
 
-    /// Deletes the oldest recordings until `amount` bytes are freed, the disk refuses, or nothing is left.
+    /// Deletes recordings until `amount` bytes are freed, the disk refuses, or nothing is left.
     fn delete(&mut self, amount: u64, now: Duration) {
         let mut freed = 0;
-        loop {
-            let mut folders = BTreeMap::new();
-            for _ in 0..BATCH {
-                if freed >= amount || now < self.paused_until {
-                    break;
-                }
-                let state = lock(&self.space.state);
-                let oldest = state.stock.oldest_closed(now);
-                let Some((key, bytes)) = oldest.filter(|_| !state.is_ending) else {
-                    break;
-                };
-                drop(state);
-                if self.delete_file(key, bytes, now) {
-                    freed += bytes;
-                    let [_, _, hour] = key.folders(&self.space.limits.dir);
-                    folders.insert(hour, key);
-                }
-            }
-            if folders.is_empty() {
+        while freed < amount && now >= self.paused_until {
+            let Some(held) = self.hold_locks(now) else {
                 return;
+            };
+            let deleted = self.delete_batch(amount - freed, now);
+            drop(held);
+            if deleted.is_empty() {
+                return;
+            }
+            let mut folders = BTreeMap::new();
+            for (key, bytes) in deleted {
+                freed += bytes;
+                let [_, _, hour] = key.folders(&self.space.limits.dir);
+                folders.insert(hour, key);
             }
             for (hour, key) in folders {
                 self.sync(&hour);
@@ -170,6 +178,49 @@ impl<D: SpaceDisk> Retention<D> {
             }
             self.measure();
         }
+    }
+
+    /// Keeps others from making locks, and takes those that there are into the list. `None` if nothing may be deleted now.
+    fn hold_locks(&mut self, now: Duration) -> Option<D::LockHold> {
+        let dir = &self.space.limits.dir;
+        let fault = match self.disk.hold_locks(dir) {
+            Ok(Some(held)) => match self.locks.read(&self.disk, &self.space, now) {
+                Ok(()) => return Some(held),
+                Err(fault) => fault,
+            },
+            Ok(None) => {
+                let text = format!("recordings in {} are being locked", dir.display());
+                lock(&self.space.state).undeletable = Some(text);
+                return None;
+            }
+            Err(error) => DiskFault::of("lock", dir)(error),
+        };
+        lock(&self.space.state).undeletable = Some(fault.to_string());
+        self.paused_until = now + self.backoff.next_wait();
+        self.note(&fault);
+        None
+    }
+
+    /// Deletes up to [`BATCH`] recordings, until `amount` bytes are freed, and returns them.
+    fn delete_batch(&mut self, amount: u64, now: Duration) -> Vec<(FileKey, u64)> {
+        let (mut freed, mut deleted) = (0, Vec::new());
+        for _ in 0..BATCH {
+            if freed >= amount || now < self.paused_until {
+                break;
+            }
+            let state = lock(&self.space.state);
+            let min_bytes = self.space.limits.min_per_camera_bytes;
+            let next = state.stock.next_to_delete(now, min_bytes);
+            let Some((key, bytes)) = next.filter(|_| !state.is_ending) else {
+                break;
+            };
+            drop(state);
+            if self.delete_file(key, bytes, now) {
+                freed += bytes;
+                deleted.push((key, bytes));
+            }
+        }
+        deleted
     }
 
     /// True if the file is gone. Otherwise it is set aside, and deletion pauses.
@@ -325,6 +376,9 @@ impl Drop for RetentionThread {
 #[cfg(test)]
 #[path = "retention_law_tests.rs"]
 mod law_tests;
+#[cfg(test)]
+#[path = "retention_lock_tests.rs"]
+mod lock_tests;
 #[cfg(test)]
 #[path = "retention_model.rs"]
 mod model;

@@ -4,9 +4,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::ASIDE;
-use super::model::{DIR, MB, ModelDisk, close, path, retention, write};
-use crate::record::space::{OPEN_EXTRA_BYTES, STEP_BYTES, margin};
-use crate::record::stock::Entry;
+use super::model::{DIR, MB, ModelDisk, close, path, retention_by, write};
+use crate::base::sync::lock;
+use crate::record::space::{OPEN_EXTRA_BYTES, STEP_BYTES, SpaceLimits, margin};
+use crate::record::space_disk::Entry;
+use crate::record::stock::FileKey;
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -17,6 +19,9 @@ enum Op {
     Vanish(usize),
     Break(usize),
     Mend,
+    Lock(u32, u64, u64),
+    Unlock(usize),
+    Locking(bool),
     Advance(u64),
     Step,
 }
@@ -31,6 +36,9 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => any::<usize>().prop_map(Op::Vanish),
         1 => any::<usize>().prop_map(Op::Break),
         1 => Just(Op::Mend),
+        1 => (0..3u32, 0..20_000u64, 1..4000u64).prop_map(|(a, b, c)| Op::Lock(a, b, c)),
+        1 => any::<usize>().prop_map(Op::Unlock),
+        1 => any::<bool>().prop_map(Op::Locking),
         1 => (0..100_000u64).prop_map(Op::Advance),
         4 => Just(Op::Step),
     ]
@@ -47,14 +55,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn limits_hold_and_only_the_oldest_closed_recordings_go(
+    fn limits_hold_and_only_the_oldest_closed_recordings_beyond_the_minimum_that_are_not_locked_go(
         present in prop::collection::btree_map((0..3u32, 0..20_000u64), 1..20 * MB, 0..30),
         budget in 60 * MB..600 * MB,
         min_free in 0..500 * MB,
+        min_per_camera in prop_oneof![Just(0), 3 * MB..250 * MB],
         ops in prop::collection::vec(any_op(), 1..150),
     ) {
         let disk = ModelDisk::new(2000 * MB);
-        let foreign = ["0/notes.txt", "x/1.mp4", "0/2026-11-28/08/copy.mp4", ".nvr-open/0_x"];
+        let foreign = ["0/notes.txt", "x/1.mp4", "0/2026-11-28/08/copy.mp4", ".nvr-open/0_x", ".nvr-locks/notes.json"];
         let foreign = foreign.map(|name| Path::new(DIR).join(name));
         foreign.iter().for_each(|path| disk.file(path, 5000));
         for ((source, second), bytes) in present {
@@ -63,7 +72,14 @@ proptest! {
                 disk.file(path(source, second, 0), bytes);
             }
         }
-        let (mut retention, clock) = retention(&disk, Some(budget), min_free);
+        let limits = SpaceLimits {
+            budget_bytes: Some(budget),
+            min_free_bytes: min_free,
+            min_per_camera_bytes: min_per_camera,
+            ..SpaceLimits::none(DIR)
+        };
+        let (mut retention, clock) = retention_by(&disk, limits);
+        let mut locks = Vec::new();
         let space = retention.space();
         retention.count();
         for op in ops {
@@ -91,7 +107,11 @@ proptest! {
                 Op::Vanish(number) => {
                     let mut model = disk.lock();
                     let gone = pick(model.recordings().map(|(_, path, _)| path), number);
-                    gone.map(|path| model.names.remove(&path));
+                    if let Some(path) = gone {
+                        let key = FileKey::of_path(Path::new(DIR), &path).expect("a recording");
+                        let is_counted = !lock(&space.state).closing.contains(&key);
+                        model.vanish(&path, is_counted);
+                    }
                 }
                 Op::Break(number) => {
                     let mut model = disk.lock();
@@ -99,6 +119,11 @@ proptest! {
                     model.broken.extend(broken);
                 }
                 Op::Mend => disk.lock().broken.clear(),
+                Op::Lock(source, from, length) => locks.push(disk.make_lock(source, from, from + length)),
+                Op::Unlock(number) => if let Some(lock) = pick(locks.iter(), number) {
+                    disk.lock().names.remove(&lock);
+                }
+                Op::Locking(is_locking) => disk.lock().is_locking = is_locking,
                 Op::Advance(ms) => clock.advance(Duration::from_millis(ms)),
                 Op::Step => {
                     let refused = disk.lock().refused.len();
@@ -122,6 +147,10 @@ proptest! {
         }
         disk.lock().broken.clear();
         disk.lock().others = 0;
+        disk.lock().is_locking = false;
+        for lock in &locks {
+            disk.lock().names.remove(lock);
+        }
         clock.advance(2 * ASIDE);
         retention.step();
         prop_assert!(disk.lock().used() <= budget - margin(&retention.space.limits));

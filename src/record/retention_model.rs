@@ -1,4 +1,4 @@
-//! A disk in memory for the tests of retention, and the part of the writer.
+//! A disk in memory for the tests of retention, which checks each deletion, and the part of the writer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -11,10 +11,18 @@ use crate::base::sync::lock;
 use crate::base::{Clock, SourceId};
 use crate::record::disk::RecordingDisk;
 use crate::record::layout::Place;
+use crate::record::lock_name::LockName;
 use crate::record::space::{Full, Space, SpaceLimits};
-use crate::record::stock::{Entry, FileKey, SpaceDisk};
+use crate::record::space_disk::{Entry, SpaceDisk};
+use crate::record::stock::FileKey;
 
 pub(super) const DIR: &str = "/rec";
+/// The folder of locks.
+pub(super) const LOCKS: &str = "/rec/.nvr-locks";
+/// The length of a file.
+const FILE: Duration = Duration::from_secs(60);
+/// Retention takes recordings that end so much before a lock for locked.
+const SLACK: Duration = Duration::from_secs(135);
 pub(super) const MB: u64 = 1_000_000;
 /// 2026-11-28T08:30:00Z.
 pub(super) const START: u64 = 1_795_854_600;
@@ -38,7 +46,28 @@ pub(super) struct Model {
     pub(super) refused: Vec<PathBuf>,
     pub(super) deleted: Vec<PathBuf>,
     pub(super) removed_folders: Vec<PathBuf>,
+    /// Files that somebody else deleted, with their bytes. Retention counts them until their turn.
+    pub(super) vanished: BTreeMap<FileKey, u64>,
+    /// Somebody makes a lock and has not finished.
+    pub(super) is_locking: bool,
+    /// Retention holds the locks.
+    is_held: bool,
+    /// It has read them since.
+    has_read: bool,
+    /// The bytes of each source that stay while another one has more, as retention was told.
+    min_bytes: u64,
     pub(super) unsynced: BTreeSet<PathBuf>,
+}
+
+/// A recording by the laws of deletions.
+struct Judged {
+    key: FileKey,
+    /// The bytes of the recordings of the same source that are newer.
+    newer_bytes: u64,
+    /// A lock overlaps it, if it has the length of [`FILE`].
+    is_locked: bool,
+    /// Retention may take it for locked.
+    may_seem_locked: bool,
 }
 
 impl Model {
@@ -51,6 +80,80 @@ impl Model {
             }
             _ => None,
         })
+    }
+
+    /// Somebody else deletes a file. Retention does not notice before its turn, if it counts it as closed or open.
+    pub(super) fn vanish(&mut self, path: &Path, is_counted: bool) {
+        let key = FileKey::of_path(Path::new(DIR), path).expect("a recording by its name");
+        let removed = self.names.remove(path);
+        if let Some(Entry::File { allocated_bytes }) = removed.filter(|_| is_counted) {
+            self.vanished.insert(key, allocated_bytes);
+        }
+    }
+
+    fn locks(&self) -> impl Iterator<Item = LockName> {
+        let of_folder = |path: &&PathBuf| path.parent() == Some(Path::new(LOCKS));
+        let files = self.names.keys().filter(of_folder);
+        files.filter_map(|path| LockName::of_file(path.file_name()?.to_str()?))
+    }
+
+    /// All recordings that retention may count, from the newest one, by the laws of deletions.
+    fn judged(&self) -> Vec<Judged> {
+        let mut bytes = self.vanished.clone();
+        for (key, _, present) in self.recordings() {
+            *bytes.entry(key).or_default() += present;
+        }
+        let locks: Vec<_> = self.locks().collect();
+        let mut newer = BTreeMap::<_, (u64, Option<Duration>)>::new();
+        let judged = bytes.into_iter().rev().map(|(key, bytes)| {
+            let (newer_bytes, next) = newer.entry(key.source()).or_default();
+            let start = key.start_unix();
+            let of_source = locks.iter().filter(|lock| lock.source == key.source());
+            let times =
+                of_source.map(|lock| [lock.from_ms, lock.until_ms].map(Duration::from_millis));
+            let before = times.filter(|[_, until]| start < *until);
+            let judged = Judged {
+                key,
+                newer_bytes: *newer_bytes,
+                is_locked: before.clone().any(|[from, _]| start + FILE > from),
+                // Nothing shows that it ended long before the lock.
+                may_seem_locked: before
+                    .clone()
+                    .any(|[from, _]| next.is_none_or(|next| next + SLACK >= from)),
+            };
+            *newer_bytes += bytes;
+            *next = Some(start);
+            judged
+        });
+        judged.collect()
+    }
+
+    /// The laws of deletions.
+    fn check(&self, key: FileKey) {
+        assert!(self.is_held && self.has_read, "locks may be other ones now");
+        let (min, judged) = (self.min_bytes, self.judged());
+        let this = judged.iter().find(|judged| judged.key == key);
+        let this = this.expect("it is there");
+        assert!(!this.is_locked, "{key:?} is locked");
+        // Retention counts some bytes more for each file than it has.
+        let inexact = if min > 0 { 2 * MB } else { 0 };
+        let is_of_minimum = this.newer_bytes + inexact < min;
+        for other in judged.iter().filter(|other| other.key != key) {
+            let path = other.key.path(Path::new(DIR));
+            let is_deletable = self.names.contains_key(&path)
+                && !self.open.contains(&path)
+                && !self.refused.contains(&path)
+                && !other.may_seem_locked;
+            if !is_deletable {
+                continue;
+            }
+            let is_beyond = other.newer_bytes >= min + inexact;
+            let is_older = other.key < key;
+            let is_next = is_older && (is_beyond || is_of_minimum);
+            assert!(!is_next, "{path:?} is older than {key:?}");
+            let gives_way = is_beyond && is_of_minimum;
+            assert!(!gives_way, "{path:?} is beyond the minimum, {key:?} is not");
+        }
     }
 
     pub(super) fn used(&self) -> u64 {
@@ -69,8 +172,13 @@ impl Model {
     }
 
     pub(super) fn add(&mut self, path: &Path, bytes: u64) {
-        let Some(Entry::File { allocated_bytes }) = self.names.get_mut(path) else {
-            return;
+        let key = FileKey::of_path(Path::new(DIR), path).expect("a recording by its name");
+        let allocated_bytes = match self.names.get_mut(path) {
+            Some(Entry::File { allocated_bytes }) => allocated_bytes,
+            _ => match self.vanished.get_mut(&key) {
+                Some(bytes) => bytes,
+                None => return,
+            },
         };
         // Whole blocks.
         *allocated_bytes = (*allocated_bytes + bytes).next_multiple_of(4096);
@@ -97,6 +205,19 @@ impl ModelDisk {
 
     pub(super) fn has(&self, path: impl AsRef<Path>) -> bool {
         self.lock().names.contains_key(path.as_ref())
+    }
+
+    /// Makes a lock, from and until so many seconds after [`START`].
+    pub(super) fn make_lock(&self, source: u32, from: u64, until: u64) -> PathBuf {
+        let name = LockName {
+            source: SourceId(source),
+            from_ms: (START + from) * 1000,
+            until_ms: (START + until) * 1000,
+            number: 0,
+        };
+        let path = Path::new(LOCKS).join(name.file());
+        self.file(&path, 300);
+        path
     }
 }
 
@@ -142,7 +263,11 @@ impl RecordingDisk for ModelDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        let model = self.lock();
+        let mut model = self.lock();
+        model.has_read |= model.is_held && path == Path::new(LOCKS);
+        if path == Path::new(LOCKS) && model.broken.contains(path) {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
         let inside = model
             .names
             .keys()
@@ -156,12 +281,10 @@ impl RecordingDisk for ModelDisk {
         let key = FileKey::of_path(Path::new(DIR), path).expect("a recording by its name");
         assert!(!model.open.contains(path), "{path:?} is open");
         if !matches!(model.names.get(path), Some(Entry::File { .. })) {
+            model.vanished.remove(&key);
             return Err(ErrorKind::NotFound.into());
         }
-        let older = model.recordings().find(|(other, path, _)| {
-            *other < key && !model.open.contains(*path) && !model.refused.contains(path)
-        });
-        assert_eq!(older, None, "it is older than {path:?}");
+        model.check(key);
         if model.broken.contains(path) {
             model.refused.push(path.to_owned());
             return Err(ErrorKind::PermissionDenied.into());
@@ -173,7 +296,28 @@ impl RecordingDisk for ModelDisk {
     }
 }
 
+/// What keeps locks from being made.
+pub(super) struct LockHold(ModelDisk);
+
+impl Drop for LockHold {
+    fn drop(&mut self) {
+        let mut model = self.0.lock();
+        (model.is_held, model.has_read) = (false, false);
+    }
+}
+
 impl SpaceDisk for ModelDisk {
+    type LockHold = LockHold;
+
+    fn hold_locks(&self, _: &Path) -> io::Result<Option<LockHold>> {
+        let mut model = self.lock();
+        if model.is_locking {
+            return Ok(None);
+        }
+        (model.is_held, model.has_read) = (true, false);
+        Ok(Some(LockHold(self.clone())))
+    }
+
     fn free_bytes(&self, _: &Path) -> io::Result<u64> {
         let mut model = self.lock();
         model.is_stale = false;
@@ -209,12 +353,18 @@ pub(super) fn retention(
     budget: Option<u64>,
     min_free: u64,
 ) -> (Retention<ModelDisk>, Clock) {
-    let clock = Clock::by_hand();
     let limits = SpaceLimits {
-        dir: DIR.into(),
         budget_bytes: budget,
         min_free_bytes: min_free,
+        ..SpaceLimits::none(DIR)
     };
+    retention_by(disk, limits)
+}
+
+/// Files of a length of [`FILE`].
+pub(super) fn retention_by(disk: &ModelDisk, limits: SpaceLimits) -> (Retention<ModelDisk>, Clock) {
+    let clock = Clock::by_hand();
+    disk.lock().min_bytes = limits.min_per_camera_bytes;
     (Retention::new(disk.clone(), limits, clock.clone()), clock)
 }
 
@@ -246,6 +396,8 @@ pub(super) fn write(disk: &ModelDisk, space: &Space, path: &Path, bytes: u64) ->
 }
 
 pub(super) fn close(disk: &ModelDisk, space: &Space, path: &Path) {
+    let key = FileKey::of_path(Path::new(DIR), path).expect("a recording by its name");
     disk.lock().open.remove(path);
+    disk.lock().vanished.remove(&key);
     space.closed(path);
 }

@@ -239,9 +239,8 @@ fn the_thread_keeps_the_budget_of_a_real_folder_in_allocated_blocks() {
     let blocks = |path: &Path| std::fs::metadata(path).expect("it is there").blocks() * 512;
     let each = blocks(&file(0));
     let limits = SpaceLimits {
-        dir: dir.to_owned(),
         budget_bytes: Some(9 * each),
-        min_free_bytes: 0,
+        ..SpaceLimits::none(dir)
     };
     let thread = RetentionThread::start(LocalDisk, limits, Clock::system()).expect("a thread");
     let space = thread.space();

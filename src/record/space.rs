@@ -1,12 +1,14 @@
 //! The account of the space of one folder, between the thread that writes ([`super::writer`]) and the one that deletes
 //! ([`super::retention`]): what each recording takes, what is free, and whether more may be written. Nothing here waits for the disk.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::index::Changes;
+pub(super) use super::limits::{SpaceLimits, margin};
+use super::rate::Rate;
 use super::stock::{FileKey, Stock};
 use crate::base::sync::lock;
 use crate::base::{Clock, SourceId, shown_bytes};
@@ -14,32 +16,16 @@ use crate::base::{Clock, SourceId, shown_bytes};
 /// The space that the writer reserves for a file at a time, so that files of many sources do not mix in small pieces: 16 s at
 /// 4 Mbit/s.
 pub(super) const STEP_BYTES: u64 = 8 << 20;
-/// Deletion goes on for this much, or 1 % of the budget, below the limit at which it begins.
-const MARGIN_BYTES: u64 = 64_000_000;
 /// What the file system may allocate for an open file beyond the reserved space: its lists of blocks, and the tail of the file.
 pub(super) const OPEN_EXTRA_BYTES: u64 = 64 << 10;
-/// From one sample of the written bytes to the next, and their number: the rate is that of the last 10 minutes.
-const SAMPLE_EVERY: Duration = Duration::from_secs(30);
-const SAMPLES: usize = 21;
-/// A rate over less is too inexact: space is reserved in large steps.
-const RATE_AFTER: Duration = Duration::from_secs(180);
-
-/// How much space recordings may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SpaceLimits {
-    /// The folder of recordings. It exists.
-    pub dir: PathBuf,
-    /// The most bytes of all recordings together, as the file system counts them.
-    pub budget_bytes: Option<u64>,
-    /// Bytes that stay free in the file system.
-    pub min_free_bytes: u64,
-}
 
 /// How much space recordings take. The numbers of deletions count since the start of the recorder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpaceReport {
     /// Bytes of all recordings, with the space that is reserved for open ones.
     pub recordings_bytes: u64,
+    /// Bytes of recordings that are locked, open ones included. At most 10 s old, and up to date before each deletion.
+    pub locked_bytes: u64,
     /// Whether the recordings of former runs are counted. Nothing is deleted before.
     pub is_counted: bool,
     /// The most bytes of all recordings.
@@ -113,8 +99,7 @@ pub(super) struct State {
     refused_bytes: u64,
     /// All bytes that files grew by, without what was given back when they were closed.
     pub(super) written_bytes: u64,
-    /// `written_bytes` at times of the clock.
-    samples: VecDeque<(Duration, u64)>,
+    pub(super) rate: Rate,
     pub(super) deleted_files: u64,
     pub(super) deleted_bytes: u64,
     pub(super) failed_deletions: u64,
@@ -218,17 +203,15 @@ impl Space {
     pub(super) fn report(&self) -> SpaceReport {
         let now = self.clock.now();
         let state = lock(&self.state);
-        let (used, free) = (state.stock.bytes(), state.free_bytes());
-        let of_free =
-            free.map(|free| used.saturating_add(free.saturating_sub(self.limits.min_free_bytes)));
-        let limits = of_free.into_iter().chain(self.limits.budget_bytes);
-        let bytes_per_day = state.bytes_per_day(now);
-        let kept = limits.min().zip(bytes_per_day.filter(|rate| *rate > 0));
+        let bytes_per_day = state.rate.per_day(now, state.written_bytes);
+        let most = state.most_bytes(&self.limits);
+        let kept = most.zip(bytes_per_day.filter(|rate| *rate > 0));
         SpaceReport {
-            recordings_bytes: used,
+            recordings_bytes: state.stock.bytes(),
+            locked_bytes: state.stock.locked_bytes(),
             is_counted: state.is_counted,
             budget_bytes: self.limits.budget_bytes,
-            free_bytes: free,
+            free_bytes: state.free_bytes(),
             min_free_bytes: self.limits.min_free_bytes,
             oldest: state.stock.oldest(),
             deleted_files: state.deleted_files,
@@ -289,6 +272,14 @@ impl State {
         Some(measured.saturating_sub(taken))
     }
 
+    /// The most bytes that recordings may have with what is free now. `None` without a limit that is known.
+    pub(super) fn most_bytes(&self, limits: &SpaceLimits) -> Option<u64> {
+        let beyond = |free: u64| free.saturating_sub(limits.min_free_bytes);
+        let of_free = self.free_bytes().map(beyond);
+        let of_free = of_free.map(|free| self.stock.bytes().saturating_add(free));
+        of_free.into_iter().chain(limits.budget_bytes).min()
+    }
+
     /// The room that is kept for the next step of all sources.
     fn headroom(&self, limits: &SpaceLimits) -> u64 {
         let steps = self.stock.sources() * STEP_BYTES;
@@ -323,62 +314,59 @@ impl State {
     }
 
     fn refusal(&self, limits: &SpaceLimits, bytes: u64, now: Duration) -> Option<String> {
-        let dir = limits.dir.display();
-        let undeletable = self.undeletable.as_ref();
-        let undeletable = undeletable.map_or(String::new(), |fault| format!(" ({fault})"));
-        let is_deletable = self.stock.oldest_closed(now).is_some();
         // Without what is free now: each other text would be published.
         let wanted = limits.min_free_bytes.saturating_add(bytes);
         if self.free_bytes().is_some_and(|free| free < wanted) {
-            let min_free = shown_bytes(limits.min_free_bytes);
-            let deleting = match (self.is_counted, is_deletable) {
-                (false, _) => "; nothing is deleted before all recordings are counted",
-                (true, true) => "; the oldest recordings are being deleted",
-                (true, false) => "; no closed recording is left to delete",
-            };
-            return Some(format!(
-                "no space beyond record.min_free, {min_free}, is free in the file system of {dir}{deleting}{undeletable}; free space or lower it"
-            ));
+            return Some(self.no_free_space(limits, now));
         }
         let budget = limits.budget_bytes?;
         if !self.is_counted || self.stock.bytes() + bytes <= self.ceiling_bytes {
             return None;
         }
+        Some(self.no_budget(limits, budget, now))
+    }
+
+    fn no_free_space(&self, limits: &SpaceLimits, now: Duration) -> String {
+        let (dir, undeletable) = (limits.dir.display(), self.shown_fault());
+        let min_free = shown_bytes(limits.min_free_bytes);
+        let mut remedy = "free space or lower it";
+        let deleting = match (self.is_counted, self.has_deletable(now)) {
+            (false, _) => "; nothing is deleted before all recordings are counted",
+            (true, true) => "; the oldest recordings are being deleted",
+            (true, false) if self.stock.has_locked() => {
+                remedy = "unlock some (nvr record unlock), free space or lower it";
+                "; no closed recording but locked ones is left to delete"
+            }
+            (true, false) => "; no closed recording is left to delete",
+        };
+        format!(
+            "no space beyond record.min_free, {min_free}, is free in the file system of {dir}{deleting}{undeletable}; {remedy}"
+        )
+    }
+
+    fn no_budget(&self, limits: &SpaceLimits, budget: u64, now: Duration) -> String {
+        let (dir, undeletable) = (limits.dir.display(), self.shown_fault());
         let budget = shown_bytes(budget);
-        let by = if is_deletable {
+        let mut remedy = "raise record.budget";
+        let by = if self.has_deletable(now) {
             "used, and the oldest recordings are not deleted fast enough"
+        } else if self.stock.has_locked() {
+            remedy = "unlock some (nvr record unlock) or raise record.budget";
+            "used by locked recordings and open ones"
         } else if undeletable.is_empty() {
             "used by recordings that are still open"
         } else {
             "used by recordings that are open or can't be deleted"
         };
-        Some(format!(
-            "the budget of {budget} in {dir} is {by}{undeletable}; raise record.budget"
-        ))
+        format!("the budget of {budget} in {dir} is {by}{undeletable}; {remedy}")
     }
 
-    fn bytes_per_day(&self, now: Duration) -> Option<u64> {
-        let (since, before) = *self.samples.front()?;
-        let elapsed = now.saturating_sub(since);
-        let bytes = u128::from(self.written_bytes.saturating_sub(before));
-        let per_day = bytes * 86_400_000 / elapsed.as_millis().max(1);
-        (elapsed >= RATE_AFTER).then(|| u64::try_from(per_day).unwrap_or(u64::MAX))
+    fn has_deletable(&self, now: Duration) -> bool {
+        self.stock.next_to_delete(now, 0).is_some()
     }
 
-    /// Takes a sample of the written bytes, if it is time.
-    pub(super) fn sample(&mut self, now: Duration) {
-        let last = self.samples.back();
-        if last.is_none_or(|(at, _)| now >= *at + SAMPLE_EVERY) {
-            self.samples.push_back((now, self.written_bytes));
-            if self.samples.len() > SAMPLES {
-                self.samples.pop_front();
-            }
-        }
+    fn shown_fault(&self) -> String {
+        let fault = self.undeletable.as_ref();
+        fault.map_or(String::new(), |fault| format!(" ({fault})"))
     }
-}
-
-/// The bytes that are deleted beyond what is necessary, so that deletion comes in larger pieces.
-pub(super) fn margin(limits: &SpaceLimits) -> u64 {
-    let of_budget = limits.budget_bytes.map(|budget| budget / 100);
-    of_budget.map_or(MARGIN_BYTES, |bytes| bytes.min(MARGIN_BYTES))
 }

@@ -1,75 +1,22 @@
-//! The list of the recordings in a folder with the space that each takes, for [`super::retention`]: made once by a walk, then kept
-//! up to date by the writer.
+//! The list of the recordings in a folder with the space that each takes and whether it is locked, for [`super::retention`]: made
+//! once by a walk ([`super::walk`]), then kept up to date by the writer.
 //!
 //! Only names that the layout itself makes are in it. Other files and folders, and links, are somebody else's.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
-use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-
-use super::disk::{LocalDisk, RecordingDisk};
-use super::error::DiskFault;
-use super::layout::Place;
+use super::layout::{Place, stamp_ms};
+use super::lock_name::LockName;
 use crate::base::SourceId;
 
 /// The milliseconds of a folder of an hour.
 pub(super) const HOUR_MS: u64 = 3_600_000;
 /// The milliseconds of a folder of a day.
 pub(super) const DAY_MS: u64 = 24 * HOUR_MS;
-
-/// What retention asks of a disk. All block; only the thread of retention calls them.
-pub(super) trait SpaceDisk: RecordingDisk {
-    /// The bytes that this user may still allocate in the file system of a folder.
-    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
-    /// What a name stands for. Links are not followed.
-    fn entry(&self, path: &Path) -> io::Result<Entry>;
-    /// Removes a folder. `DirectoryNotEmpty` if it has anything in it.
-    fn remove_folder(&self, path: &Path) -> io::Result<()>;
-}
-
-/// What a name in a folder stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry {
-    /// A folder.
-    Folder,
-    /// A file, and the bytes of the blocks that it has: more than its size if space is reserved for it.
-    File {
-        /// Bytes.
-        allocated_bytes: u64,
-    },
-    /// A link, a socket, a device.
-    Other,
-}
-
-impl SpaceDisk for LocalDisk {
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        let space = rustix::fs::statvfs(path)?;
-        Ok(space.f_bavail.saturating_mul(space.f_frsize))
-    }
-
-    fn entry(&self, path: &Path) -> io::Result<Entry> {
-        let found = std::fs::symlink_metadata(path)?;
-        Ok(if found.is_dir() {
-            Entry::Folder
-        } else if found.is_file() {
-            // `stat` counts in units of 512 bytes on every file system.
-            let allocated_bytes = found.blocks().saturating_mul(512);
-            Entry::File { allocated_bytes }
-        } else {
-            Entry::Other
-        })
-    }
-
-    fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        std::fs::remove_dir(path)
-    }
-}
 
 /// A recording by its name. Recordings of all sources sort by their start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,11 +37,6 @@ impl FileKey {
         }
     }
 
-    /// The source that it shows.
-    pub(super) fn source(&self) -> SourceId {
-        self.source
-    }
-
     /// Capture time of the first frame in milliseconds since the Unix epoch.
     pub(super) fn start_ms(&self) -> u64 {
         self.start_ms
@@ -103,6 +45,11 @@ impl FileKey {
     /// Its number among recordings of the same start.
     pub(super) fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Its place among the recordings of its source.
+    fn at(&self) -> (u64, u32) {
+        (self.start_ms, self.number)
     }
 
     /// The recording at a path; `None` if the layout does not make this path.
@@ -116,24 +63,33 @@ impl FileKey {
 
     fn of_stem(source: SourceId, stem: &str) -> Option<Self> {
         let (start, number) = stem.split_once('-').unwrap_or((stem, "0"));
-        let start = DateTime::strptime("%Y%m%dT%H%M%S.%fZ", start).ok()?;
-        let start = start.to_zoned(TimeZone::UTC).ok()?.timestamp();
         Some(Self {
-            start_ms: u64::try_from(start.as_millisecond()).ok()?,
+            start_ms: stamp_ms(start)?,
             number: number.parse().ok()?,
             source,
         })
     }
 
     /// The beginning of the time that a folder of a day and an hour is for.
-    fn of_hour(source: SourceId, day: &str, hour: &str) -> Option<Self> {
+    pub(super) fn of_hour(source: SourceId, day: &str, hour: &str) -> Option<Self> {
         let day = day.replace('-', "");
         Self::of_stem(source, &format!("{day}T{hour}0000.000Z"))
     }
 
-    fn place(&self) -> Place {
+    /// Where it lies.
+    pub(super) fn place(&self) -> Place {
         let start = Duration::from_millis(self.start_ms);
         Place::new(self.source, start, self.number)
+    }
+
+    /// The source.
+    pub(super) fn source(&self) -> SourceId {
+        self.source
+    }
+
+    /// Capture time of the first frame since the Unix epoch, in whole milliseconds.
+    pub(super) fn start_unix(&self) -> Duration {
+        Duration::from_millis(self.start_ms)
     }
 
     /// The file.
@@ -150,8 +106,18 @@ impl FileKey {
 /// The list. It knows nothing of the disk.
 #[derive(Debug, Default)]
 pub(super) struct Stock {
+    sources: BTreeMap<SourceId, Files>,
+    /// The locked times of each source, in milliseconds since the Unix epoch, in order and apart from each other.
+    locks: BTreeMap<SourceId, Vec<Range<u64>>>,
+    bytes: u64,
+    locked_bytes: u64,
+}
+
+/// The recordings of a source.
+#[derive(Debug, Default)]
+struct Files {
     /// By start and number.
-    sources: BTreeMap<SourceId, BTreeMap<(u64, u32), Listed>>,
+    listed: BTreeMap<(u64, u32), Listed>,
     bytes: u64,
 }
 
@@ -160,6 +126,7 @@ pub(super) struct Stock {
 struct Listed {
     bytes: u64,
     state: ListedState,
+    is_locked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +135,22 @@ enum ListedState {
     Closed,
     /// The disk refused to delete it. Not again before, by the clock.
     Aside(Duration),
+}
+
+impl Listed {
+    /// Whether it may be deleted at `now`.
+    fn is_due(&self, now: Duration) -> bool {
+        let is_due = match self.state {
+            ListedState::Open => false,
+            ListedState::Closed => true,
+            ListedState::Aside(until) => now >= until,
+        };
+        is_due && !self.is_locked
+    }
+
+    fn locked_bytes(&self) -> u64 {
+        if self.is_locked { self.bytes } else { 0 }
+    }
 }
 
 impl Stock {
@@ -213,11 +196,64 @@ impl Stock {
         let Some(files) = self.sources.get_mut(&key.source) else {
             return;
         };
-        if let Some(listed) = files.remove(&(key.start_ms, key.number)) {
+        if let Some(listed) = files.listed.remove(&key.at()) {
+            files.bytes -= listed.bytes;
             self.bytes -= listed.bytes;
+            self.locked_bytes -= listed.locked_bytes();
         }
-        if files.is_empty() {
+        if files.listed.is_empty() {
             self.sources.remove(&key.source);
+        }
+        self.judge_before(key);
+    }
+
+    /// Takes all locks. Each begins earlier by `slack`, the longest time by which a recording may overlap the next one of its source:
+    /// after a clock was set back, names of files overlap.
+    pub(super) fn set_locks(&mut self, names: impl Iterator<Item = LockName>, slack: Duration) {
+        let slack_ms = u64::try_from(slack.as_millis()).unwrap_or(u64::MAX);
+        let mut locks = BTreeMap::<_, Vec<_>>::new();
+        for name in names {
+            let of_source = locks.entry(name.source).or_default();
+            of_source.push(name.from_ms.saturating_sub(slack_ms)..name.until_ms);
+        }
+        locks.values_mut().for_each(|locks| *locks = united(locks));
+        if locks == self.locks {
+            return;
+        }
+        self.locks = locks;
+        let all = self.sources.iter().flat_map(|(&source, files)| {
+            let keys = files.listed.keys();
+            keys.map(move |&at| FileKey::new(source, at.0, at.1))
+        });
+        let all: Vec<_> = all.collect();
+        all.into_iter().for_each(|key| self.judge(key));
+    }
+
+    /// Finds out whether a recording is locked. Its end is not known, but it is not after the start of the next one.
+    fn judge(&mut self, key: FileKey) {
+        let Some(files) = self.sources.get_mut(&key.source) else {
+            return;
+        };
+        let mut after = files.listed.range((Excluded(key.at()), Unbounded));
+        let end_ms = after
+            .next()
+            .map_or(u64::MAX, |((start_ms, _), _)| *start_ms);
+        let locks = self.locks.get(&key.source).map_or(&[][..], Vec::as_slice);
+        let ended = locks.partition_point(|lock| lock.end <= key.start_ms);
+        let is_locked = locks.get(ended).is_some_and(|lock| lock.start <= end_ms);
+        if let Some(listed) = files.listed.get_mut(&key.at()) {
+            self.locked_bytes -= listed.locked_bytes();
+            listed.is_locked = is_locked;
+            self.locked_bytes += listed.locked_bytes();
+        }
+    }
+
+    /// Finds out whether the recording before this one is locked.
+    fn judge_before(&mut self, key: FileKey) {
+        let files = self.sources.get(&key.source);
+        let before = files.and_then(|files| files.listed.range(..key.at()).next_back());
+        if let Some((&at, _)) = before {
+            self.judge(FileKey::new(key.source, at.0, at.1));
         }
     }
 
@@ -227,23 +263,33 @@ impl Stock {
             .is_some_and(|listed| listed.state == ListedState::Open)
     }
 
-    /// The oldest recording that may be deleted at `now`, and its bytes.
-    pub(super) fn oldest_closed(&self, now: Duration) -> Option<(FileKey, u64)> {
-        let is_due = |listed: &Listed| match listed.state {
-            ListedState::Open => false,
-            ListedState::Closed => true,
-            ListedState::Aside(until) => now >= until,
-        };
+    /// The recording that is to be deleted next at `now`, and its bytes: the oldest one of all sources that is neither open nor locked.
+    /// One without which its source keeps less than `min_bytes` of newer recordings comes after all others.
+    pub(super) fn next_to_delete(&self, now: Duration, min_bytes: u64) -> Option<(FileKey, u64)> {
         let of_sources = self.sources.iter().filter_map(|(&source, files)| {
-            let (&(start_ms, number), listed) = files.iter().find(|(_, listed)| is_due(listed))?;
-            let key = FileKey {
-                start_ms,
-                number,
-                source,
-            };
-            Some((key, listed.bytes))
+            let mut newer_bytes = files.bytes;
+            let (&at, listed) = files.listed.iter().find(|(_, listed)| {
+                newer_bytes -= listed.bytes;
+                listed.is_due(now)
+            })?;
+            let is_of_minimum = newer_bytes < min_bytes;
+            Some((
+                is_of_minimum,
+                FileKey::new(source, at.0, at.1),
+                listed.bytes,
+            ))
         });
-        of_sources.min()
+        let (_, key, bytes) = of_sources.min()?;
+        Some((key, bytes))
+    }
+
+    /// Whether locks alone keep a closed recording from being deleted.
+    pub(super) fn has_locked(&self) -> bool {
+        let mut files = self
+            .sources
+            .values()
+            .flat_map(|files| files.listed.values());
+        files.any(|listed| listed.is_locked && listed.state == ListedState::Closed)
     }
 
     /// Whether the list has a recording of the source of `key` in its hour or day: the folder of that length.
@@ -252,7 +298,7 @@ impl Stock {
         let files = self.sources.get(&key.source);
         files.is_some_and(|files| {
             let inside = (from, 0)..(from + length_ms, 0);
-            files.range(inside).next().is_some()
+            files.listed.range(inside).next().is_some()
         })
     }
 
@@ -261,10 +307,15 @@ impl Stock {
         self.bytes
     }
 
+    /// The bytes of those that are locked, open ones included.
+    pub(super) fn locked_bytes(&self) -> u64 {
+        self.locked_bytes
+    }
+
     /// Each source with the start of its oldest recording, since the Unix epoch.
     pub(super) fn oldest(&self) -> BTreeMap<SourceId, Duration> {
         let oldest = self.sources.iter().filter_map(|(&source, files)| {
-            let ((start_ms, _), _) = files.first_key_value()?;
+            let ((start_ms, _), _) = files.listed.first_key_value()?;
             Some((source, Duration::from_millis(*start_ms)))
         });
         oldest.collect()
@@ -277,124 +328,41 @@ impl Stock {
 
     fn listed(&self, key: FileKey) -> Option<Listed> {
         let files = self.sources.get(&key.source)?;
-        files.get(&(key.start_ms, key.number)).copied()
+        files.listed.get(&key.at()).copied()
     }
 
     fn set(&mut self, key: FileKey, bytes: u64, state: ListedState) {
         let files = self.sources.entry(key.source).or_default();
-        let former = files.insert((key.start_ms, key.number), Listed { bytes, state });
-        self.bytes = self.bytes + bytes - former.map_or(0, |former| former.bytes);
-    }
-}
-
-/// What a walk comes by.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// The recordings of one hour, with the bytes that each takes.
-    Hour(Vec<(FileKey, u64)>),
-    /// The folder of this hour, or of its day, is empty.
-    Empty(FileKey),
-    /// A folder or file that can't be read. It is passed over.
-    Fault(DiskFault),
-}
-
-/// Walks over all recordings of a folder, until `step` breaks. Blocks: a stat for each file.
-pub(super) fn walk<D: SpaceDisk>(
-    disk: &D,
-    dir: &Path,
-    step: &mut impl FnMut(Found) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    // `dir` alone may be a link.
-    for name in sound(disk.list(dir), dir, step)?.unwrap_or_default() {
-        let Some(source) = name.parse().ok().map(SourceId) else {
-            continue;
+        let listed = Listed {
+            bytes,
+            state,
+            is_locked: false,
         };
-        let of_source = dir.join(&name);
-        for day in names(disk, &of_source, step)?.unwrap_or_default() {
-            let of_day = of_source.join(&day);
-            let first = FileKey::of_hour(source, &day, "00");
-            if let Some(first) = first.filter(|first| first.folders(dir)[1] == of_day) {
-                walk_day(disk, dir, (&of_day, &day), first, step)?;
-            }
+        if let Some(former) = files.listed.insert(key.at(), listed) {
+            files.bytes -= former.bytes;
+            self.bytes -= former.bytes;
+            self.locked_bytes -= former.locked_bytes();
         }
-    }
-    ControlFlow::Continue(())
-}
-
-fn walk_day<D: SpaceDisk>(
-    disk: &D,
-    dir: &Path,
-    (of_day, day): (&Path, &str),
-    first: FileKey,
-    step: &mut impl FnMut(Found) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let Some(hours) = names(disk, of_day, step)? else {
-        return ControlFlow::Continue(());
-    };
-    if hours.is_empty() {
-        return step(Found::Empty(first));
-    }
-    for hour in hours {
-        let of_hour = of_day.join(&hour);
-        let first = FileKey::of_hour(first.source, day, &hour);
-        if let Some(first) = first.filter(|first| first.folders(dir)[2] == of_hour) {
-            walk_hour(disk, dir, &of_hour, first, step)?;
-        }
-    }
-    ControlFlow::Continue(())
-}
-
-fn walk_hour<D: SpaceDisk>(
-    disk: &D,
-    dir: &Path,
-    of_hour: &Path,
-    first: FileKey,
-    step: &mut impl FnMut(Found) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let Some(files) = names(disk, of_hour, step)? else {
-        return ControlFlow::Continue(());
-    };
-    if files.is_empty() {
-        return step(Found::Empty(first));
-    }
-    let mut recordings = Vec::new();
-    for path in files.iter().map(|name| of_hour.join(name)) {
-        let Some(key) = FileKey::of_path(dir, &path) else {
-            continue;
-        };
-        let entry = sound(disk.entry(&path), &path, step)?;
-        if let Some(Entry::File { allocated_bytes }) = entry {
-            recordings.push((key, allocated_bytes));
-        }
-    }
-    step(Found::Hour(recordings))
-}
-
-/// The names in a folder. `None` if it is no folder, is gone, or can't be read.
-fn names<D: SpaceDisk>(
-    disk: &D,
-    path: &Path,
-    step: &mut impl FnMut(Found) -> ControlFlow<()>,
-) -> ControlFlow<(), Option<Vec<String>>> {
-    match sound(disk.entry(path), path, step)? {
-        Some(Entry::Folder) => sound(disk.list(path), path, step),
-        _ => ControlFlow::Continue(None),
+        files.bytes += bytes;
+        self.bytes += bytes;
+        self.judge(key);
+        self.judge_before(key);
     }
 }
 
-/// Hands an error of the disk to `step`, unless the file or folder is gone.
-fn sound<T>(
-    read: io::Result<T>,
-    path: &Path,
-    step: &mut impl FnMut(Found) -> ControlFlow<()>,
-) -> ControlFlow<(), Option<T>> {
-    match read {
-        Ok(read) => ControlFlow::Continue(Some(read)),
-        Err(error) => {
-            if error.kind() != ErrorKind::NotFound {
-                step(Found::Fault(DiskFault::of("read", path)(error)))?;
-            }
-            ControlFlow::Continue(None)
+/// Times that overlap or touch each other become one.
+fn united(times: &mut [Range<u64>]) -> Vec<Range<u64>> {
+    times.sort_unstable_by_key(|time| time.start);
+    let mut united: Vec<Range<u64>> = Vec::new();
+    for time in times {
+        match united.last_mut() {
+            Some(last) if last.end >= time.start => last.end = last.end.max(time.end),
+            _ => united.push(time.clone()),
         }
     }
+    united
 }
+
+#[cfg(test)]
+#[path = "stock_tests.rs"]
+mod tests;

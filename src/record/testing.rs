@@ -26,11 +26,7 @@ pub(super) const STARTED_UNIX: Duration = Duration::from_millis(1_795_854_600_12
 
 /// Space without limits, and nobody who deletes.
 pub(super) fn unlimited(dir: &Path) -> Arc<Space> {
-    let limits = SpaceLimits {
-        dir: dir.to_owned(),
-        budget_bytes: None,
-        min_free_bytes: 0,
-    };
+    let limits = SpaceLimits::none(dir);
     Arc::new(Space::new(limits, Clock::by_hand()))
 }
 

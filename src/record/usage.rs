@@ -13,7 +13,8 @@ use jiff::tz::TimeZone;
 use super::disk::{LocalDisk, RecordingDisk};
 use super::error::DiskFault;
 use super::layout::{Place, open_folder};
-use super::stock::{Entry, Found, SpaceDisk, walk};
+use super::space_disk::{Entry, SpaceDisk};
+use super::walk::{Found, walk};
 use crate::base::SourceId;
 
 /// The rate is that of this time.

@@ -10,7 +10,8 @@ use crate::media::Codec;
 use crate::record::disk::LocalDisk;
 use crate::record::mp4::{self, FragmentPlace, ReadError};
 use crate::record::scene::Scene;
-use crate::record::stock::{FileKey, Found, walk};
+use crate::record::stock::FileKey;
+use crate::record::walk::{Found, walk};
 
 /// All recordings of a folder. All calls block.
 pub(super) trait RecordingFiles: Send {
