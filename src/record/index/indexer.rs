@@ -16,7 +16,7 @@ use super::changes::{Change, Changes};
 use super::database;
 use super::error::IndexError;
 use super::files::{Listing, RecordingFiles};
-use super::reading::read;
+use super::reading::{Outcome, read};
 use super::rows;
 use crate::base::{Backoff, Stop};
 use crate::record::stock::FileKey;
@@ -27,8 +27,10 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(5);
 const BATCH: usize = 64;
 /// Rows that a step removes.
 const REMOVED_BATCH: usize = 512;
-/// Bytes of a file that a step reads for their scenes: half a second of a hard disk.
+/// Bytes that a step reads for their scenes, of each open or closed file and of all that are behind: half a second of a hard disk.
 const SLICE_BYTES: u64 = 32 << 20;
+/// What opening a file costs at least, as bytes that could be read in that time.
+const COST_BYTES: u64 = 1 << 20;
 /// The wait after a fault of the database.
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// The longest such wait.
@@ -86,7 +88,8 @@ impl<F: RecordingFiles> Indexer<F> {
         }
     }
 
-    /// Does a part of the work. Blocks, for some seconds on a slow disk; the first time for the names of all files.
+    /// Does a part of the work. Blocks, for some seconds on a slow disk, after a stop for one file; the first time for the names of all
+    /// files.
     pub(super) fn step(&mut self, now: Duration, stop: &Stop) -> Progress {
         if now < self.retry_at {
             return Progress::Failed;
@@ -146,11 +149,11 @@ impl<F: RecordingFiles> Indexer<F> {
         };
         let mut work = || {
             let change = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            self.apply_changes(&change)?;
-            if now >= self.follow_at && !self.follow(&change)? {
+            self.apply_changes(&change, stop)?;
+            if now >= self.follow_at && !self.follow(&change, stop)? {
                 self.follow_at = now + FOLLOW_EVERY;
             }
-            let mut progress = self.catch_up(&change)?;
+            let mut progress = self.catch_up(&change, stop)?;
             if now >= self.follow_at {
                 progress = Progress::Busy;
             }
@@ -183,7 +186,7 @@ impl<F: RecordingFiles> Indexer<F> {
         Ok(())
     }
 
-    fn apply_changes(&mut self, database: &Connection) -> rusqlite::Result<()> {
+    fn apply_changes(&mut self, database: &Connection, stop: &Stop) -> rusqlite::Result<()> {
         let changes = self.changes.take();
         // First what can't fail: after an error the rest is found by comparison.
         for (&key, &change) in &changes {
@@ -200,7 +203,7 @@ impl<F: RecordingFiles> Indexer<F> {
                 Change::Removed => rows::remove(database, key)?,
                 Change::Closed if is_late => self.to_read.push(key),
                 Change::Closed => {
-                    self.read(database, key, SLICE_BYTES)?;
+                    self.read(database, key, SLICE_BYTES, stop)?;
                 }
             }
         }
@@ -212,16 +215,16 @@ impl<F: RecordingFiles> Indexer<F> {
     }
 
     /// Whether there is more in an open file than was read now.
-    fn follow(&mut self, database: &Connection) -> rusqlite::Result<bool> {
+    fn follow(&mut self, database: &Connection, stop: &Stop) -> rusqlite::Result<bool> {
         let open: Vec<FileKey> = self.open.iter().copied().collect();
         let mut has_more = false;
         for key in open {
-            has_more |= self.read(database, key, SLICE_BYTES)?;
+            has_more |= self.read(database, key, SLICE_BYTES, stop)?.has_more;
         }
         Ok(has_more)
     }
 
-    fn catch_up(&mut self, database: &Connection) -> rusqlite::Result<Progress> {
+    fn catch_up(&mut self, database: &Connection, stop: &Stop) -> rusqlite::Result<Progress> {
         if !self.to_remove.is_empty() {
             let from = self.to_remove.len().saturating_sub(REMOVED_BATCH);
             for key in self.to_remove.split_off(from) {
@@ -233,33 +236,39 @@ impl<F: RecordingFiles> Indexer<F> {
             let from = self.to_read.len().saturating_sub(BATCH);
             for key in self.to_read.split_off(from).into_iter().rev() {
                 if !self.open.contains(&key) {
-                    self.read(database, key, 0)?;
+                    self.read(database, key, 0, stop)?;
                 }
             }
             return Ok(Progress::Busy);
         }
-        match rows::newest_behind(database)? {
-            Some(key) => {
-                self.read(database, key, SLICE_BYTES)?;
-                Ok(Progress::Busy)
-            }
-            None => Ok(Progress::Idle),
+        let mut left = SLICE_BYTES;
+        while left > 0 {
+            let Some(key) = rows::newest_behind(database)? else {
+                return Ok(Progress::Idle);
+            };
+            let read_bytes = self.read(database, key, left, stop)?.read_bytes;
+            left = left.saturating_sub(read_bytes.max(COST_BYTES));
         }
+        Ok(Progress::Busy)
     }
 
-    /// Whether there is more to read.
+    /// Reads a recording, but nothing more after a stop. What is left out then is found by the next start.
     fn read(
         &mut self,
         database: &Connection,
         key: FileKey,
         limit_bytes: u64,
-    ) -> rusqlite::Result<bool> {
+        stop: &Stop,
+    ) -> rusqlite::Result<Outcome> {
+        if stop.is_raised() {
+            return Ok(Outcome::default());
+        }
         let is_open = self.open.contains(&key);
         let outcome = read(database, &self.files, key, is_open, limit_bytes)?;
-        if let Some(fault) = outcome.fault {
+        if let Some(fault) = &outcome.fault {
             self.note(fault.to_string());
         }
-        Ok(outcome.has_more)
+        Ok(outcome)
     }
 
     fn note(&mut self, fault: String) {
@@ -270,6 +279,9 @@ impl<F: RecordingFiles> Indexer<F> {
     }
 }
 
+#[cfg(test)]
+#[path = "indexer_law_tests.rs"]
+mod law_tests;
 #[cfg(test)]
 #[path = "indexer_tests.rs"]
 mod tests;

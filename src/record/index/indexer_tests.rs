@@ -1,27 +1,23 @@
-use std::collections::BTreeMap;
 use std::fs;
 
-use fastrand::Rng;
 use tempfile::TempDir;
 
 use super::*;
 use crate::base::SourceId;
-use crate::record::index::testing::{FakeFile, FakeFiles, FakeFragment, rows, scene};
+use crate::record::index::testing::{FakeFile, FakeFiles, FakeFragment, scene};
 use crate::record::index::{Event, EventQuery, Library};
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// An index over a set of files in memory.
-struct Rig {
-    dir: TempDir,
-    files: FakeFiles,
-    changes: Arc<Changes>,
-    indexer: Indexer<FakeFiles>,
-    now: Duration,
+pub(super) struct Rig {
+    pub(super) dir: TempDir,
+    pub(super) files: FakeFiles,
+    pub(super) changes: Arc<Changes>,
+    pub(super) indexer: Indexer<FakeFiles>,
+    pub(super) now: Duration,
 }
 
 impl Rig {
-    fn new(files: FakeFiles) -> Self {
+    pub(super) fn new(files: FakeFiles) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let changes = Arc::<Changes>::default();
         Self {
@@ -34,18 +30,18 @@ impl Rig {
     }
 
     /// Another run of the recorder.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         let (dir, files) = (self.dir.path().to_owned(), self.files.clone());
         self.changes = Arc::default();
         self.indexer = Indexer::new(dir, files, self.changes.clone());
     }
 
-    fn step(&mut self) -> Progress {
+    pub(super) fn step(&mut self) -> Progress {
         self.indexer.step(self.now, &Stop::default())
     }
 
     /// Steps until all is read.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.now += FOLLOW_EVERY;
         for _ in 0..10_000 {
             match self.step() {
@@ -150,11 +146,17 @@ fn the_newest_files_are_read_first_and_all_heads_before_scenes() {
     assert_eq!(rig.starts(), newest);
     assert_eq!(rig.indexer.files_to_read(), 136);
     assert_eq!(rig.spans(), []);
-    for _ in 0..4 {
+    for _ in 0..3 {
         rig.step();
     }
     assert_eq!(rig.starts().len(), 200);
-    assert_eq!(rig.spans(), [(200 * 60_000, 200 * 60_000)]);
+    assert_eq!(rig.spans(), []);
+    rig.step();
+    let newest: Vec<u64> = (169..=200).rev().map(|start| start * 60_000).collect();
+    assert_eq!(
+        rig.spans(),
+        newest.into_iter().map(|at| (at, at)).collect::<Vec<_>>()
+    );
     rig.settle();
     assert_eq!(rig.spans().len(), 200);
 }
@@ -229,6 +231,32 @@ fn rows_stay_if_the_folder_cant_be_read_in_whole() {
 }
 
 #[test]
+fn a_file_that_cant_be_read_does_not_stop_the_others_and_is_tried_at_the_next_start() {
+    let mut rig = Rig::new(FakeFiles::default());
+    for start in [60_000, 120_000] {
+        let file = closed(start, vec![fragment(&[start])]);
+        rig.files.change(|files| files.insert(key(start), file));
+    }
+    rig.step();
+    rig.files
+        .edit(key(120_000), |file| file.is_unreadable = true);
+    rig.settle();
+    assert_eq!(rig.spans(), [(60_000, 60_000)]);
+    assert_eq!(
+        rig.indexer.fault(),
+        Some(
+            "can't read /rec/1/1970-01-01/00/19700101T000200.000Z.mp4: Input/output error (os error 5); check the disk of /rec/1/1970-01-01/00"
+        )
+    );
+    rig.files
+        .edit(key(120_000), |file| file.is_unreadable = false);
+    rig.restart();
+    rig.settle();
+    assert_eq!(rig.spans(), [(120_000, 120_000), (60_000, 60_000)]);
+    assert_eq!(rig.indexer.fault(), None);
+}
+
+#[test]
 fn a_database_that_cant_be_opened_is_tried_again_and_no_change_is_lost() {
     let mut rig = Rig::new(FakeFiles::default());
     let path = database::path(rig.dir.path());
@@ -257,141 +285,4 @@ fn a_stop_ends_the_first_step() {
     let stop = Stop::default();
     stop.raise();
     assert_eq!(rig.indexer.step(rig.now, &stop), Progress::Stopped);
-}
-
-/// Files that are opened, grow, are closed, given up, deleted and recovered at random.
-struct World {
-    rig: Rig,
-    random: Rng,
-    at_ms: u64,
-    open: BTreeMap<SourceId, FileKey>,
-}
-
-impl World {
-    fn new(seed: u64) -> Self {
-        Self {
-            rig: Rig::new(FakeFiles::default()),
-            random: Rng::with_seed(seed),
-            at_ms: 1_795_854_600_123,
-            open: BTreeMap::new(),
-        }
-    }
-
-    fn act(&mut self) {
-        self.at_ms += self.random.u64(0..3_000);
-        let source = SourceId(self.random.u32(0..2));
-        match (self.random.u8(0..100), self.open.get(&source).copied()) {
-            (0..40, None) => self.create(source),
-            (0..40, Some(key)) => self.append(key),
-            (40..50, Some(key)) => {
-                // Without a tail it was given up.
-                let has_tail = self.random.u8(0..5) > 0;
-                self.rig.files.edit(key, |file| file.has_tail = has_tail);
-                self.rig.changes.closed(key);
-                self.open.remove(&source);
-            }
-            (50..60, _) => self.delete(),
-            (60..63, _) => self.restart(),
-            (63..66, _) => self.at_ms += self.random.u64(0..15_000),
-            // A clock is set back.
-            (66, _) => self.at_ms -= self.random.u64(0..100_000),
-            _ => {
-                self.rig.now += SECOND;
-                self.rig.step();
-            }
-        }
-    }
-
-    fn create(&mut self, source: SourceId) {
-        let id = self.random.u64(..);
-        let start_ms = self.at_ms;
-        let key = self.rig.files.change(|files| {
-            let keys = (0..).map(|number| FileKey::new(source, start_ms, number));
-            let mut free = keys.filter(|key| !files.contains_key(key));
-            free.next().expect("a number")
-        });
-        let file = FakeFile {
-            id,
-            has_damaged_head: self.random.u8(0..20) == 0,
-            ..FakeFile::default()
-        };
-        self.rig.changes.opened(key);
-        self.rig.files.change(|files| files.insert(key, file));
-        self.open.insert(source, key);
-    }
-
-    fn append(&mut self, key: FileKey) {
-        let (at_ms, random) = (self.at_ms, &mut self.random);
-        let scenes = (0..random.usize(0..4)).map(|_| {
-            let class = random.choice(["car", "person"]).expect("a class");
-            let track = (random.u8(0..5) > 0).then(|| random.u64(0..3));
-            let confidence = f32::from(random.u8(0..4)) / 4.0;
-            // Also of frames in the file before.
-            let at_ms = at_ms - random.u64(0..4_000);
-            scene(at_ms, &[(class, track, confidence)])
-        });
-        let fragment = FakeFragment {
-            scenes: scenes.collect(),
-            // Some files take more than one step.
-            bytes: [1_000, SLICE_BYTES / 2][random.usize(0..2)],
-            is_damaged: random.u8(0..30) == 0,
-        };
-        self.rig
-            .files
-            .edit(key, |file| file.fragments.push(fragment));
-    }
-
-    fn delete(&mut self) {
-        let open: Vec<FileKey> = self.open.values().copied().collect();
-        let oldest = self.rig.files.change(|files| {
-            let mut closed = files.keys().filter(|key| !open.contains(key));
-            let nth = if self.random.bool() { 0 } else { 2 };
-            let key = closed.nth(nth).copied()?;
-            files.remove(&key);
-            Some(key)
-        });
-        if let Some(key) = oldest {
-            self.rig.changes.removed(key);
-        }
-    }
-
-    /// The recorder is killed. Files change while it is away, and recovery closes those that were open.
-    fn restart(&mut self) {
-        self.delete();
-        for key in std::mem::take(&mut self.open).into_values() {
-            let lost = self.random.usize(0..3);
-            let is_closed = self.random.u8(0..5) > 0;
-            self.rig.files.edit(key, |file| {
-                let left = file.fragments.len().saturating_sub(lost);
-                file.fragments.truncate(left);
-                file.has_tail = is_closed;
-            });
-        }
-        self.rig.restart();
-        if self.random.u8(0..4) == 0 {
-            let path = database::path(self.rig.dir.path());
-            fs::write(path, [7; 10_000]).expect("a damaged index");
-        }
-    }
-}
-
-#[test]
-fn the_rows_are_those_of_an_index_that_is_made_anew() {
-    let mut events = 0;
-    for seed in 0..40 {
-        let mut world = World::new(seed);
-        for _ in 0..120 {
-            world.act();
-        }
-        world.rig.settle();
-        let mut anew = Rig::new(world.rig.files.clone());
-        for &key in world.open.values() {
-            anew.changes.opened(key);
-        }
-        anew.settle();
-        let (found, wanted) = (rows(world.rig.dir.path()), rows(anew.dir.path()));
-        assert_eq!(found, wanted, "seed {seed}");
-        events += found["event"].len();
-    }
-    assert!(events > 200, "{events} events show too little");
 }

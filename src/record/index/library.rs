@@ -320,10 +320,19 @@ fn select(
     limit: usize,
 ) -> rusqlite::Result<Vec<Event>> {
     let mut text = String::from(
-        "SELECT * FROM event WHERE
-            to_ms >= coalesce((SELECT min(start_ms) FROM recording WHERE recording.source = event.source), 0)",
+        "SELECT source, track, class, from_ms, to_ms, confidence, best_ms FROM event
+            WHERE to_ms >= coalesce((SELECT min(start_ms) FROM recording WHERE recording.source = ",
     );
     let mut values: Vec<Value> = Vec::new();
+    match query.source {
+        // SQLite looks this one up once, the other one for each row.
+        Some(source) => {
+            text.push('?');
+            values.push(source.0.into());
+        }
+        None => text.push_str("event.source"),
+    }
+    text.push_str("), 0)");
     let mut also = |condition: &str, value: Option<Value>| {
         text.push_str(" AND ");
         text.push_str(condition);
@@ -360,13 +369,13 @@ fn select(
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
-        source: SourceId(row.get("source")?),
-        track: row.get::<_, i64>("track")?.cast_unsigned(),
-        class: row.get("class")?,
-        from_ms: unsigned(row.get("from_ms")?),
-        to_ms: unsigned(row.get("to_ms")?),
-        confidence: row.get("confidence")?,
-        best_ms: unsigned(row.get("best_ms")?),
+        source: SourceId(row.get(0)?),
+        track: row.get::<_, i64>(1)?.cast_unsigned(),
+        class: row.get(2)?,
+        from_ms: unsigned(row.get(3)?),
+        to_ms: unsigned(row.get(4)?),
+        confidence: row.get(5)?,
+        best_ms: unsigned(row.get(6)?),
     })
 }
 

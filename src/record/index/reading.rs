@@ -21,6 +21,8 @@ use crate::record::stock::FileKey;
 pub(super) struct Outcome {
     /// The limit ended it.
     pub(super) has_more: bool,
+    /// Bytes of fragments that were read.
+    pub(super) read_bytes: u64,
     /// What the disk refused to read last.
     pub(super) fault: Option<DiskFault>,
 }
@@ -37,20 +39,27 @@ pub(super) fn read<F: RecordingFiles>(
     is_open: bool,
     limit_bytes: u64,
 ) -> rusqlite::Result<Outcome> {
-    let fault = |error| Outcome {
-        has_more: false,
-        fault: Some(DiskFault::of("read", &files.path(key))(error)),
+    let fault = |error| Some(DiskFault::of("read", &files.path(key))(error));
+    let refused = |error| {
+        if !is_open {
+            put_unreadable(database, key)?;
+        }
+        let fault = fault(error);
+        Ok(Outcome {
+            fault,
+            ..Outcome::default()
+        })
     };
     let mut file = match files.open(key) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return rows::remove(database, key).map(|()| Outcome::default());
         }
-        Err(error) => return Ok(fault(error)),
+        Err(error) => return refused(error),
     };
     let outline = match file.outline() {
         Ok(outline) => outline,
-        Err(ReadError::Io(error)) => return Ok(fault(error)),
+        Err(ReadError::Io(error)) => return refused(error),
         // It is being created.
         Err(ReadError::Damaged { .. }) if is_open => return Ok(Outcome::default()),
         Err(ReadError::Damaged { .. }) => {
@@ -60,9 +69,10 @@ pub(super) fn read<F: RecordingFiles>(
         }
     };
     let former = rows::find(database, key)?;
+    let former = former.filter(|former| former.goes_on_in(&outline));
     let mut row = match &former {
-        Some(former) if former.goes_on_in(&outline) => former.clone(),
-        _ => {
+        Some(former) => former.clone(),
+        None => {
             rows::remove(database, key)?;
             RecordingRow::new(key, &outline)
         }
@@ -76,43 +86,43 @@ pub(super) fn read<F: RecordingFiles>(
         row.set_closed(fragments, outline.bytes);
     }
     let mut sightings = Sightings::default();
-    let (has_more, failed) =
-        read_scenes(&mut file, &mut row, &outline, limit_bytes, &mut sightings);
+    let (read, failed) = read_scenes(&mut file, &mut row, &outline, limit_bytes, &mut sightings);
     // An open file is followed in any case.
-    row.is_behind = has_more && row.state != FileState::Open;
+    row.is_behind = read.has_more && row.state != FileState::Open;
     events::add(database, key, &sightings)?;
     if former.as_ref() != Some(&row) {
         rows::put(database, &row)?;
     }
     Ok(Outcome {
-        has_more,
-        ..failed.map_or_else(Outcome::default, fault)
+        fault: failed.and_then(fault),
+        ..read
     })
 }
 
-/// Reads fragments on from the place in the row. Returns whether the limit ended it, and the last error of the system.
+/// Reads fragments on from the place in the row. Returns how far, and the last error of the system.
 fn read_scenes(
     file: &mut impl RecordingFile,
     row: &mut RecordingRow,
     outline: &Outline,
     limit_bytes: u64,
     sightings: &mut Sightings,
-) -> (bool, Option<io::Error>) {
+) -> (Outcome, Option<io::Error>) {
     let (mut read_bytes, mut failed) = (0, None);
+    let mut places = outline.fragments.as_ref().map(|fragments| {
+        let index = fragments.partition_point(|place| place.offset < row.read_bytes);
+        fragments[index..].iter()
+    });
     let has_more = loop {
-        let place = match &outline.fragments {
-            Some(fragments) => {
-                let index = fragments.partition_point(|place| place.offset < row.read_bytes);
-                match fragments.get(index) {
-                    Some(place) => Some(place),
-                    None => break false,
-                }
-            }
-            None => None,
-        };
+        if places
+            .as_ref()
+            .is_some_and(|places| places.as_slice().is_empty())
+        {
+            break false;
+        }
         if read_bytes >= limit_bytes {
             break true;
         }
+        let place = places.as_mut().and_then(Iterator::next);
         let at = place.map_or(row.read_bytes, |place| place.offset);
         let sequence = place.map_or(row.read_sequence.saturating_add(1), |place| place.sequence);
         let part = file.fragment(outline.id, at, sequence);
@@ -137,7 +147,27 @@ fn read_scenes(
             }
         }
     };
-    (has_more, failed)
+    let outcome = Outcome {
+        has_more,
+        read_bytes,
+        fault: None,
+    };
+    (outcome, failed)
+}
+
+/// Notes that the system can't read a recording that has a row. The next start tries it again, as all that are not closed.
+fn put_unreadable(database: &Connection, key: FileKey) -> rusqlite::Result<()> {
+    match rows::find(database, key)? {
+        Some(row) => {
+            let row = RecordingRow {
+                state: FileState::Damaged,
+                is_behind: false,
+                ..row
+            };
+            rows::put(database, &row)
+        }
+        None => Ok(()),
+    }
 }
 
 fn of_system(error: ReadError) -> Option<io::Error> {

@@ -18,16 +18,18 @@ use crate::base::Stop;
 use crate::record::layout::LOCK_NAME;
 
 /// What a rebuild found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RebuildSummary {
     /// Recordings in the index.
     pub recordings: u64,
-    /// Those of them that are damaged, or have no tail.
+    /// Those of them that are damaged, have no tail, or can't be read.
     pub damaged: u64,
     /// Events.
     pub events: u64,
     /// Bytes of all recordings.
     pub bytes: u64,
+    /// What the disk last refused to read, and the remedy. It is not in the index.
+    pub fault: Option<String>,
 }
 
 /// Makes the index of `dir` anew from its files. Blocks: all recordings are read. `progress` gets the number of recordings that are
@@ -50,12 +52,13 @@ pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(u64)) -> Result<RebuildSumma
             break;
         }
     }
+    let fault = indexer.fault().map(str::to_owned);
     drop(indexer);
     let database = database::open_reader(dir)?;
-    summary(&database).map_err(IndexError::of("read", &database::path(dir)))
+    summary(&database, fault).map_err(IndexError::of("read", &database::path(dir)))
 }
 
-fn summary(database: &Connection) -> rusqlite::Result<RebuildSummary> {
+fn summary(database: &Connection, fault: Option<String>) -> rusqlite::Result<RebuildSummary> {
     let number = |query: &str| database.query_row(query, [], |row| row.get::<_, i64>(0));
     let of = |query: &str| Ok::<_, rusqlite::Error>(number(query)?.cast_unsigned());
     Ok(RebuildSummary {
@@ -63,6 +66,7 @@ fn summary(database: &Connection) -> rusqlite::Result<RebuildSummary> {
         damaged: of("SELECT count(*) FROM recording WHERE state = 2")?,
         events: of("SELECT count(*) FROM event")?,
         bytes: of("SELECT coalesce(sum(bytes), 0) FROM recording")?,
+        fault,
     })
 }
 

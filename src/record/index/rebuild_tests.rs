@@ -25,6 +25,7 @@ fn a_rebuild_reads_all_files_and_counts_them() {
         damaged: 1,
         events: 2,
         bytes: sizes.iter().sum(),
+        fault: None,
     };
     assert_eq!(summary, wanted);
     assert_eq!(left.last(), Some(&0));

@@ -14,7 +14,7 @@ pub enum FileState {
     Open = 0,
     /// With a sound tail.
     Closed = 1,
-    /// Without a tail, or with damage. Its sound part is indexed.
+    /// Without a tail, with damage, or the disk can't read it. Its sound part is indexed.
     Damaged = 2,
 }
 
@@ -43,34 +43,35 @@ pub(super) struct RecordingRow {
 }
 
 impl RecordingRow {
+    /// A row with all columns, in the order of the table: names would be looked up for each row.
     pub(super) fn of_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let codec: String = row.get("codec")?;
+        let codec: String = row.get(6)?;
         Ok(Self {
             key: key_of_row(row)?,
-            end_ms: unsigned(row.get("end_ms")?),
-            bytes: unsigned(row.get("bytes")?),
-            frames: unsigned(row.get("frames")?),
+            end_ms: unsigned(row.get(3)?),
+            bytes: unsigned(row.get(4)?),
+            frames: unsigned(row.get(5)?),
             codec: Codec::ALL.into_iter().find(|known| known.name() == codec),
-            size: Size::new(row.get("width")?, row.get("height")?),
-            state: match row.get("state")? {
+            size: Size::new(row.get(7)?, row.get(8)?),
+            state: match row.get(9)? {
                 0 => FileState::Open,
                 1 => FileState::Closed,
                 _ => FileState::Damaged,
             },
-            file_id: row.get::<_, i64>("file_id")?.cast_unsigned(),
-            read_bytes: unsigned(row.get("read_bytes")?),
-            read_sequence: row.get("read_sequence")?,
-            is_behind: row.get("is_behind")?,
+            file_id: row.get::<_, i64>(10)?.cast_unsigned(),
+            read_bytes: unsigned(row.get(11)?),
+            read_sequence: row.get(12)?,
+            is_behind: row.get(13)?,
         })
     }
 }
 
-/// The recording of a row with `source`, `start_ms` and `number`.
+/// The recording of a row that begins with `source`, `start_ms` and `number`.
 pub(super) fn key_of_row(row: &Row<'_>) -> rusqlite::Result<FileKey> {
     Ok(FileKey::new(
-        SourceId(row.get("source")?),
-        unsigned(row.get("start_ms")?),
-        row.get("number")?,
+        SourceId(row.get(0)?),
+        unsigned(row.get(1)?),
+        row.get(2)?,
     ))
 }
 
@@ -126,7 +127,7 @@ pub(super) fn for_each(
     let mut query = database.prepare("SELECT source, start_ms, number, state FROM recording")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        let state: u8 = row.get("state")?;
+        let state: u8 = row.get(3)?;
         each(key_of_row(row)?, state == FileState::Closed as u8);
     }
     Ok(())

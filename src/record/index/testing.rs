@@ -53,6 +53,8 @@ pub(super) struct FakeFiles {
 pub(super) struct FakeFile {
     pub(super) id: u64,
     pub(super) has_damaged_head: bool,
+    /// The disk refuses to read it.
+    pub(super) is_unreadable: bool,
     pub(super) fragments: Vec<FakeFragment>,
     pub(super) has_tail: bool,
 }
@@ -115,7 +117,12 @@ impl RecordingFiles for FakeFiles {
 
     fn open(&self, key: FileKey) -> io::Result<FakeFile> {
         let found = lock(&self.files).get(&key).cloned();
-        found.ok_or_else(|| ErrorKind::NotFound.into())
+        let found = found.ok_or(ErrorKind::NotFound)?;
+        match found.is_unreadable {
+            // EIO.
+            true => Err(io::Error::from_raw_os_error(5)),
+            false => Ok(found),
+        }
     }
 
     fn path(&self, key: FileKey) -> PathBuf {
