@@ -38,6 +38,7 @@ mod processor;
 mod provision;
 mod record;
 mod record_lock;
+mod record_rebuild;
 mod record_status;
 mod record_text;
 #[cfg(feature = "testcam")]

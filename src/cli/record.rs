@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::form::{Form, local};
 use super::out;
 use super::record_lock::{LockArgs, LocksArgs, UnlockArgs, lock_main, locks_main, unlock_main};
+use super::record_rebuild;
 use super::record_status::{self, StatusArgs};
 use super::record_text::{seconds, shown_once};
 use crate::base::{SourceId, shown_bytes};
@@ -38,7 +39,7 @@ enum RecordCommand {
     /// checked.
     ///
     /// Exit codes: 0 no fault, 1 faults or another failure, 2 wrong command line.
-    Fsck(FolderArgs),
+    Fsck(FsckArgs),
     /// Show the space of recordings, how long they are kept, and the wear of their disk
     ///
     /// From the names and sizes of the files alone: no recorder has to run. The rate is that of the last hour before the newest
@@ -68,6 +69,15 @@ struct FolderArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Form,
+}
+
+#[derive(Debug, Args)]
+struct FsckArgs {
+    #[command(flatten)]
+    folder: FolderArgs,
+    /// Make the index of the recordings anew instead, while no recorder runs
+    #[arg(long, conflicts_with = "source")]
+    rebuild: bool,
 }
 
 /// A line of the output, as JSON shows it. Times are local, durations in seconds.
@@ -111,7 +121,10 @@ enum Line {
 pub(super) fn main(args: RecordArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         RecordCommand::List(folder) => show_list(&folder),
-        RecordCommand::Fsck(folder) => show_check(&folder),
+        RecordCommand::Fsck(FsckArgs { folder, rebuild }) if rebuild => {
+            record_rebuild::main(&folder.folder()?, folder.format)
+        }
+        RecordCommand::Fsck(FsckArgs { folder, .. }) => show_check(&folder),
         RecordCommand::Status(args) => record_status::main(&args),
         RecordCommand::Lock(args) => lock_main(&args),
         RecordCommand::Unlock(args) => unlock_main(&args),

@@ -190,10 +190,28 @@ const OF_SPACE: &[Metric<SpaceReport>] = &[
         |space| space.recordings_bytes as f64,
     ),
     (
+        "recordings_locked_bytes",
+        "Space of recordings that are locked",
+        Kind::Gauge,
+        |space| space.locked_bytes as f64,
+    ),
+    (
         "recordings_deleted_bytes",
         "Space of recordings that were deleted to make room",
         Kind::Counter,
         |space| space.deleted_bytes as f64,
+    ),
+    (
+        "recordings_undeleted",
+        "Deletions of recordings that the disk refused",
+        Kind::Counter,
+        |space| space.failed_deletions as f64,
+    ),
+    (
+        "recordings_full",
+        "1 while no space is left for recordings",
+        Kind::Gauge,
+        |space| f64::from(space.full.is_some()),
     ),
 ];
 
@@ -232,6 +250,24 @@ impl MetricsSource for Processor {
             for &(name, help, kind, value) in OF_SPACE {
                 samples.push(sample(None, name, help, kind, value(&recording.space)));
             }
+            // Absent until the rate is known.
+            samples.extend(recording.space.kept.map(|kept| {
+                let help = "How long recordings are kept at the present rate";
+                sample(
+                    None,
+                    "recordings_kept_seconds",
+                    help,
+                    Kind::Gauge,
+                    kept.as_secs_f64(),
+                )
+            }));
+            samples.push(sample(
+                None,
+                "recordings_indexed",
+                "1 while all recordings are in the index",
+                Kind::Gauge,
+                f64::from(recording.index.is_complete),
+            ));
             for &(name, help, kind, value) in OF_RECORDINGS {
                 let each = recording.sources.iter();
                 samples.extend(each.map(|(id, of)| sample(Some(*id), name, help, kind, value(of))));

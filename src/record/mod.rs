@@ -27,6 +27,7 @@ mod cut;
 mod disk;
 mod durable;
 mod error;
+mod folder_lock;
 mod index;
 mod layout;
 mod life;

@@ -1,20 +1,20 @@
 //! The recorder of one folder: its lock, its queue and its threads.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 
 use super::disk::{LocalDisk, RecordingDisk};
 use super::error::{DiskFault, RecordError};
+use super::folder_lock::lock_folder;
 use super::index::IndexThread;
-use super::layout::{LOCK_NAME, open_folder};
+use super::layout::open_folder;
 use super::queue::{Item, Next, Queue};
 use super::recovery::{Recovered, recover};
 use super::report::{RecordingReport, RecordingState, SourceShared};
@@ -306,17 +306,9 @@ fn write<D: RecordingDisk>(shared: &Shared, mut writer: Writer<D>, clock: &Clock
 fn prepare(dir: &Path) -> Result<File, RecordError> {
     let made = DirBuilder::new().recursive(true).mode(0o750).create(dir);
     made.map_err(DiskFault::of("create", dir))?;
-    let path = dir.join(LOCK_NAME);
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true).mode(0o640);
-    let lock = options.open(&path).map_err(DiskFault::of("open", &path))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(lock),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(RecordError::InUse {
-            dir: dir.to_owned(),
-        }),
-        Err(errno) => Err(DiskFault::of("lock", &path)(errno.into()).into()),
-    }
+    lock_folder(dir)?.ok_or_else(|| RecordError::InUse {
+        dir: dir.to_owned(),
+    })
 }
 
 /// Makes the folder of marks, and its name and that of `dir` durable.

@@ -150,6 +150,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("ratatui", "watch"),
     ("crossterm", "watch"),
     ("mp4_atom", "record/mp4"),
+    ("rusqlite", "record/index"),
     ("bytesize", "config/amount.rs"),
     ("tar", "base/archive"),
     ("flate2", "base/archive"),

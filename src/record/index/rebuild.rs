@@ -1,21 +1,17 @@
 //! Makes the index anew from the files, for `nvr record fsck --rebuild`.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 
 use super::database;
 use super::error::IndexError;
 use super::files::LocalFiles;
 use super::indexer::{Indexer, Progress};
 use crate::base::Stop;
-use crate::record::layout::LOCK_NAME;
+use crate::record::folder_lock::lock_folder;
 
 /// What a rebuild found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +34,10 @@ pub struct RebuildSummary {
 /// # Errors
 /// If a recorder has the folder, or the disk refuses to read a file or to write the index. A recorder goes on where it ended.
 pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(u64)) -> Result<RebuildSummary, IndexError> {
-    let _lock = lock_folder(dir)?;
+    let in_use = || IndexError::InUse {
+        dir: dir.to_owned(),
+    };
+    let _lock = lock_folder(dir)?.ok_or_else(in_use)?;
     database::remove(dir)?;
     let files = LocalFiles {
         dir: dir.to_owned(),
@@ -68,22 +67,6 @@ fn summary(database: &Connection, fault: Option<String>) -> rusqlite::Result<Reb
         bytes: of("SELECT coalesce(sum(bytes), 0) FROM recording")?,
         fault,
     })
-}
-
-/// Takes the lock that a recorder holds.
-fn lock_folder(dir: &Path) -> Result<File, IndexError> {
-    let path = dir.join(LOCK_NAME);
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true).mode(0o640);
-    let lock = options.open(&path);
-    let lock = lock.map_err(IndexError::disk("open", &path))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(lock),
-        Err(Errno::WOULDBLOCK) => Err(IndexError::InUse {
-            dir: dir.to_owned(),
-        }),
-        Err(errno) => Err(IndexError::disk("lock", &path)(errno.into())),
-    }
 }
 
 #[cfg(test)]
