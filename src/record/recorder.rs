@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-
 use super::disk::{LocalDisk, RecordingDisk};
 use super::error::{DiskFault, RecordError};
 use super::folder_lock::lock_folder;
