@@ -1,4 +1,4 @@
-//! Types that all rooms share: ids, geometry, frames, time, locks, and the mailbox between threads.
+//! Types that all rooms share: ids, geometry, frames, time, locks, signing keys, and the mailbox between threads.
 //!
 //! This room does not depend on cameras, models or brokers, and imports no other room.
 
@@ -14,8 +14,11 @@ pub mod folder;
 mod frame;
 mod geometry;
 mod heartbeat;
+mod hexadecimal;
 mod ids;
 mod kernel;
+mod key_file;
+mod keys;
 mod mailbox;
 mod owned_pixels;
 mod partial_file;
@@ -41,8 +44,11 @@ pub use frame::{
 };
 pub use geometry::{BBox, Letterbox, Size};
 pub use heartbeat::{Heartbeat, Heartbeats, Stuck};
+pub use hexadecimal::hexadecimal;
 pub use ids::{SessionId, SourceId, parse_id_list};
 pub use kernel::{KernelClock, give_back_file_pages, kernel_clock, open_library};
+pub use key_file::{KeyFileError, read_private_key, read_public_key, write_key_pair};
+pub use keys::{KeyError, KeyId, PrivateKey, PublicKey};
 pub use mailbox::{Collected, Mailbox};
 pub use owned_pixels::OwnedPixels;
 pub use partial_file::PartialFile;

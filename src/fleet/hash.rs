@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::base::hexadecimal;
+
 /// SHA-256 of a document's bytes as they were sent, in lower-case hexadecimal digits. The envelope does not count, so a
 /// document that is signed again keeps its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -69,11 +71,6 @@ impl schemars::JsonSchema for DocumentHash {
             "description": "A SHA-256 in lower-case hexadecimal digits."
         })
     }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

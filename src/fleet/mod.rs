@@ -17,9 +17,7 @@ mod error;
 mod firmware_order;
 mod generation;
 mod hash;
-mod key_file;
 mod keyring;
-mod keys;
 mod open;
 mod parts;
 mod reported;
@@ -36,14 +34,17 @@ pub use error::{DocumentError, DocumentErrors, codes};
 pub use firmware_order::FirmwareOrder;
 pub use generation::{Generation, Known, Stamp};
 pub use hash::DocumentHash;
-pub use key_file::{KeyFileError, read_private_key, read_public_key, write_key_pair};
 pub use keyring::{KeyChange, Keyring};
-pub use keys::{KeyError, KeyId, PrivateKey, PublicKey};
 pub use open::{Opened, open};
 pub use parts::{FirmwareRef, ModelRef, OnDeadNewSource, Probation};
 pub use reported::{Firmware, FirmwarePhase, ModelPhase, ModelState, Phase, Reported};
 pub use response::{Response, ResponseError};
 pub use schema::{SCHEMAS, schema_json};
+
+pub use crate::base::{
+    KeyError, KeyFileError, KeyId, PrivateKey, PublicKey, read_private_key, read_public_key,
+    write_key_pair,
+};
 
 /// Maximum size of a received desired document or command in bytes, with its envelope. Larger things travel by URL and SHA-256.
 pub const DOCUMENT_LIMIT_BYTES: usize = 64 * 1024;

@@ -158,7 +158,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("ureq", "fetch/http.rs"),
     ("regex", "doctor"),
     ("libc", "base/kernel"),
-    ("ring", "fleet/keys.rs"),
+    ("ring", "base/keys.rs"),
     ("tracing_subscriber", "cli/logging.rs"),
 ];
 
