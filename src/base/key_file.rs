@@ -64,9 +64,22 @@ pub fn write_key_pair(key: &PrivateKey, path: &Path) -> Result<PathBuf, KeyFileE
     let mut public_path = path.as_os_str().to_owned();
     public_path.push(".pub");
     let public_path = PathBuf::from(public_path);
-    create(path, 0o600, &pem(PRIVATE, &key.to_der()))?;
-    create(&public_path, 0o644, &pem(PUBLIC, &key.public().to_der()))?;
+    write_private_key(key, path)?;
+    create(&public_path, 0o644, &public_key_pem(&key.public()))?;
     Ok(public_path)
+}
+
+/// Writes the private key to `path` (mode 0600).
+///
+/// # Errors
+/// When the file exists already or can't be written.
+pub fn write_private_key(key: &PrivateKey, path: &Path) -> Result<(), KeyFileError> {
+    create(path, 0o600, &pem(PRIVATE, &key.to_der()))
+}
+
+/// The content of the file of a public key.
+pub fn public_key_pem(key: &PublicKey) -> String {
+    pem(PUBLIC, &key.to_der())
 }
 
 /// Reads a private key in PKCS#8 PEM.

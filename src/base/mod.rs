@@ -47,7 +47,10 @@ pub use heartbeat::{Heartbeat, Heartbeats, Stuck};
 pub use hexadecimal::hexadecimal;
 pub use ids::{SessionId, SourceId, parse_id_list};
 pub use kernel::{KernelClock, give_back_file_pages, kernel_clock, open_library};
-pub use key_file::{KeyFileError, read_private_key, read_public_key, write_key_pair};
+pub use key_file::{
+    KeyFileError, public_key_pem, read_private_key, read_public_key, write_key_pair,
+    write_private_key,
+};
 pub use keys::{KeyError, KeyId, PrivateKey, PublicKey};
 pub use mailbox::{Collected, Mailbox};
 pub use owned_pixels::OwnedPixels;

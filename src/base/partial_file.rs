@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
 /// A file that does not have its name yet. It is removed if it is not finished.
 #[derive(Debug)]
 pub struct PartialFile {
@@ -47,6 +50,24 @@ impl PartialFile {
         self.file.sync_all()?;
         std::fs::rename(&self.path, &self.target)
     }
+
+    /// Gives the file its name, which must be free.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the name is taken; those of the system.
+    pub fn finish_new(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
+            // Some file systems, such as NFS, have no such operation.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                if self.target.symlink_metadata().is_ok() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                std::fs::rename(&self.path, &self.target)
+            }
+            renamed => Ok(renamed?),
+        }
+    }
 }
 
 impl Drop for PartialFile {
@@ -79,5 +100,22 @@ mod tests {
         partial.finish().expect("finished");
         assert_eq!(names(), 1);
         assert_eq!(std::fs::read(&target).expect("it is there"), b"new");
+    }
+
+    #[test]
+    fn a_new_file_replaces_no_other() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let target = dir.path().join("out.mp4");
+        let finish = || {
+            let partial = PartialFile::create(&target).expect("created");
+            partial.finish_new()
+        };
+        finish().expect("the name is free");
+        std::fs::write(&target, "old").expect("written");
+        let error = finish().expect_err("the name is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&target).expect("it is there"), b"old");
+        let names = std::fs::read_dir(dir.path()).expect("a folder").count();
+        assert_eq!(names, 1);
     }
 }

@@ -33,10 +33,12 @@ mod model_fetch;
 mod model_licence;
 mod model_text;
 mod model_try;
+mod moment;
 mod picture_output;
 mod processor;
 mod provision;
 mod record;
+mod record_export;
 mod record_lock;
 mod record_rebuild;
 mod record_status;
@@ -90,7 +92,7 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Write, show and check configuration files
     Config(config::ConfigArgs),
-    /// List, check and lock recordings
+    /// List, check, lock, export and verify recordings
     Record(record::RecordArgs),
     /// List, show, choose, fetch, import and try models; build their engines and measure them
     Model(model::ModelArgs),

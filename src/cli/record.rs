@@ -1,4 +1,4 @@
-//! `nvr record`: lists, checks and locks the recordings in a folder, and shows their space and their disk.
+//! `nvr record`: lists, checks, locks and exports the recordings in a folder, and shows their space and their disk.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::form::{Form, local};
 use super::out;
+use super::record_export::{ExportArgs, VerifyArgs, main_export, main_verify};
 use super::record_lock::{LockArgs, LocksArgs, UnlockArgs, lock_main, locks_main, unlock_main};
 use super::record_rebuild;
 use super::record_status::{self, StatusArgs};
@@ -56,6 +57,19 @@ enum RecordCommand {
     ///
     /// Exit codes: 0 no fault, 1 damaged locks or another failure, 2 wrong command line. Damaged locks still protect recordings.
     Locks(LocksArgs),
+    /// Export a time of a source as an ordinary MP4 file, with a signed manifest
+    ///
+    /// Nothing is encoded again: the frames stay as the camera sent them. Beside the video are the manifest (.json), its signature
+    /// (.json.sig), the public key (.pub.pem) and the detected objects (.boxes.jsonl). If the camera changed its format within the
+    /// time, further videos follow (-2.mp4). Existing files are never replaced. A recorder may write to the folder meanwhile.
+    Export(Box<ExportArgs>),
+    /// Verify the signature and all files of exports
+    ///
+    /// With the enclosed key it proves that nothing was changed since the export was signed, with --public-key that a known box
+    /// signed it.
+    ///
+    /// Exit codes: 0 no fault, 1 faults or another failure, 2 wrong command line.
+    Verify(VerifyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +143,8 @@ pub(super) fn main(args: RecordArgs) -> anyhow::Result<ExitCode> {
         RecordCommand::Lock(args) => lock_main(&args),
         RecordCommand::Unlock(args) => unlock_main(&args),
         RecordCommand::Locks(args) => locks_main(&args),
+        RecordCommand::Export(args) => main_export(*args),
+        RecordCommand::Verify(args) => main_verify(&args),
     }
 }
 

@@ -51,8 +51,12 @@ impl Folder {
     fn new() -> Self {
         let folder = Self(tempfile::tempdir().expect("a folder"));
         fs::create_dir(folder.path(".nvr-open")).expect("a folder");
-        let index = [".nvr-index.sqlite", ".nvr-index.sqlite-wal"];
-        for name in [".nvr-recording", ".nvr-locks/x.json"].iter().chain(&index) {
+        let more = [
+            ".nvr-index.sqlite",
+            ".nvr-index.sqlite-wal",
+            ".nvr-signing-key.pem",
+        ];
+        for name in [".nvr-recording", ".nvr-locks/x.json"].iter().chain(&more) {
             folder.write(name, b"");
         }
         folder

@@ -17,6 +17,8 @@ use crate::base::SourceId;
 
 /// The name of the lock file in the folder.
 pub(super) const LOCK_NAME: &str = ".nvr-recording";
+/// The name of the file with the key that signs exports.
+pub(super) const KEY_NAME: &str = ".nvr-signing-key.pem";
 /// The name of the folder with a mark for each open file.
 const OPEN_FOLDER: &str = ".nvr-open";
 /// The name of the folder with a file for each lock of recordings.
@@ -44,7 +46,7 @@ pub(super) fn locks_folder(dir: &Path) -> PathBuf {
 
 /// Whether a name in the folder of recordings is that of a file or folder which the recorder keeps besides the recordings.
 pub(super) fn is_of_recorder(name: &str) -> bool {
-    [LOCK_NAME, OPEN_FOLDER, LOCKS_FOLDER].contains(&name) || name.starts_with(INDEX_NAME)
+    [LOCK_NAME, KEY_NAME, OPEN_FOLDER, LOCKS_FOLDER].contains(&name) || name.starts_with(INDEX_NAME)
 }
 
 /// A time in milliseconds since the Unix epoch as it stands in names, such as `20261128T083000.123Z`.

@@ -19,6 +19,7 @@
 //! tried, after 5 s and then up to 60 s. When there is no space and nothing can be deleted, files end, and each key frame tries again.
 //! All that is dropped is counted ([`SourceReport::dropped_groups`], [`SourceReport::dropped_scenes`]).
 //!
+//! The recordings are listed and checked by `check`, and exported with a signature by `export`, while a recorder writes.
 //! Beside this way: `medium` tells the disk of a folder and its wear, `life` how long it lasts, and `usage` what the files of a folder
 //! take.
 
@@ -27,6 +28,7 @@ mod cut;
 mod disk;
 mod durable;
 mod error;
+mod export;
 mod folder_lock;
 mod index;
 mod layout;
@@ -70,6 +72,10 @@ mod testing;
 
 pub use check::{CheckSummary, Finding, FindingKind, ListedRecording, ListedState, check, list};
 pub use error::{DiskFault, RecordError};
+pub use export::{
+    ExportError, ExportProblem, ExportProgress, ExportRequest, ExportSaid, Exported, Verified,
+    VerifyError, export, verify,
+};
 pub use index::{
     Event, EventQuery, FileState, IndexError, IndexReport, Library, RebuildSummary, RecordedFile,
     SourceSpan, rebuild,

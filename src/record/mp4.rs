@@ -19,6 +19,7 @@ mod boxes;
 mod fragment;
 mod head;
 mod parts;
+mod plain;
 mod reader;
 mod scenes;
 mod seal;
@@ -29,10 +30,11 @@ mod times;
 pub(super) use fragment::fragment_with_scenes;
 pub(super) use head::{head, read_head};
 pub(super) use parts::{FileEnding, FileHead, FragmentPlace, FrameAt, ReadError, Reading};
+pub(super) use plain::{PlainFrame, PlainMovie, count_plain_frames};
 pub(super) use reader::{read, read_fragment};
 pub(super) use tail::{closed_fragments, tail};
 
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
-pub(super) use testing::{fragment, frames, mutate};
+pub(super) use testing::{PlainSample, fragment, frames, mutate, plain_samples};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mp4_atom::{
-    Decode, Dinf, Dref, DrefEntry, FourCC, Ftyp, Hdlr, Mdhd, Mvex, Mvhd, Stco, Stsc, Stsz, Stts,
-    Tkhd, Trex, Url, Visual, Vmhd,
+    Decode, Dinf, Dref, DrefEntry, Edts, Elst, ElstEntry, FourCC, Ftyp, Hdlr, Mdhd, Mvex, Mvhd,
+    Stco, Stsc, Stsz, Stts, Tkhd, Trex, Url, Visual, Vmhd,
 };
 
 use super::boxes::{find, split_box, write, write_box};
@@ -55,15 +55,46 @@ pub(in crate::record) fn head(head: &FileHead) -> Vec<u8> {
 
 /// The body of `moov`. Its durations are 0: they are those of the fragments.
 fn movie(out: &mut Vec<u8>, format: &CodedFormat) {
-    let movie = Mvhd {
+    let extends = Mvex {
+        mehd: None,
+        trex: vec![Trex {
+            track_id: TRACK,
+            default_sample_description_index: 1,
+            ..Trex::default()
+        }],
+    };
+    write(out, &movie_header());
+    track(out, format, 0, None, |out| {
+        write(out, &Stts::default());
+        write(out, &Stsc::default());
+        write(out, &Stsz::default());
+        write(out, &Stco::default());
+    });
+    write(out, &extends);
+}
+
+/// The header of a movie with one track. Its duration and its time are 0.
+pub(super) fn movie_header() -> Mvhd {
+    Mvhd {
         timescale: TIMESCALE,
         rate: 1.into(),
         next_track_id: TRACK + 1,
         ..Mvhd::default()
-    };
+    }
+}
+
+/// `trak`: frames of this format that last `ticks`, of which an edit shows a part, with these tables of samples.
+pub(super) fn track(
+    out: &mut Vec<u8>,
+    format: &CodedFormat,
+    ticks: u64,
+    edit: Option<ElstEntry>,
+    tables: impl FnOnce(&mut Vec<u8>),
+) {
     let (width, height) = (side(format.size.width), side(format.size.height));
     let track = Tkhd {
         track_id: TRACK,
+        duration: edit.as_ref().map_or(ticks, |edit| edit.segment_duration),
         enabled: true,
         in_movie: true,
         width: width.into(),
@@ -72,6 +103,7 @@ fn movie(out: &mut Vec<u8>, format: &CodedFormat) {
     };
     let media = Mdhd {
         timescale: TIMESCALE,
+        duration: ticks,
         language: "und".to_owned(),
         ..Mdhd::default()
     };
@@ -84,17 +116,16 @@ fn movie(out: &mut Vec<u8>, format: &CodedFormat) {
             entries: vec![DrefEntry::Url(Url::default())],
         },
     };
-    let extends = Mvex {
-        mehd: None,
-        trex: vec![Trex {
-            track_id: TRACK,
-            default_sample_description_index: 1,
-            ..Trex::default()
-        }],
-    };
-    write(out, &movie);
+    let edits = edit.map(|edit| Edts {
+        elst: Some(Elst {
+            entries: vec![edit],
+        }),
+    });
     write_box(out, b"trak", |out| {
         write(out, &track);
+        if let Some(edits) = &edits {
+            write(out, edits);
+        }
         write_box(out, b"mdia", |out| {
             write(out, &media);
             write(out, &handler);
@@ -103,15 +134,11 @@ fn movie(out: &mut Vec<u8>, format: &CodedFormat) {
                 write(out, &here);
                 write_box(out, b"stbl", |out| {
                     sample_description(out, format, width, height);
-                    write(out, &Stts::default());
-                    write(out, &Stsc::default());
-                    write(out, &Stsz::default());
-                    write(out, &Stco::default());
+                    tables(out);
                 });
             });
         });
     });
-    write(out, &extends);
 }
 
 /// `stsd`. The configuration record goes in as it came, bit by bit.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mp4_atom::{Co64, Ctts, Decode, Elst, Stco, Stsc, Stss, Stts};
 
+use super::boxes::{find, split_box};
 use super::fragment::{SealedFragment, fragment_block};
 use super::parts::{FragmentError, FrameAt, ReadError};
 use super::source::Source;
@@ -146,4 +148,81 @@ pub(in crate::record) fn frames(fragment: &[u8]) -> Result<Vec<FrameAt>, ReadErr
         return Err(ReadError::damaged(source.at, "bytes follow the fragment"));
     }
     Ok(frames)
+}
+
+/// A frame of a plain file, as a player finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::record) struct PlainSample {
+    pub media: Vec<u8>,
+    pub decode_tick: u64,
+    pub ticks: u32,
+    /// Presentation time in ticks since the start of what is shown.
+    pub shown_tick: i64,
+    pub is_key: bool,
+}
+
+/// Decodes the box of this kind, if it is there.
+fn table<T: Decode>(boxes: &[u8], kind: &[u8; 4]) -> Option<T> {
+    let mut rest = boxes;
+    while let Some((found, body, after)) = split_box(rest) {
+        let whole = &rest[..body.len() + 8];
+        if found == kind {
+            return Some(T::decode(&mut &*whole).expect("a sound table"));
+        }
+        rest = after;
+    }
+    None
+}
+
+/// The frames of a plain file, by its tables.
+pub(in crate::record) fn plain_samples(file: &[u8]) -> Vec<PlainSample> {
+    let movie = find(file, b"moov").expect("`moov` before the media");
+    let track = find(movie, b"trak").expect("a track");
+    let path: [&[u8; 4]; 3] = [b"mdia", b"minf", b"stbl"];
+    let tables = path.iter().fold(track, |boxes, kind| {
+        find(boxes, kind).expect("a box of the path")
+    });
+    let edit: Option<Elst> = find(track, b"edts").and_then(|edits| table(edits, b"elst"));
+    let first_shown = edit.map_or(0, |edit| {
+        edit.entries[0].media_time.expect("no empty edit") as i64
+    });
+    let durations: Stts = table(tables, b"stts").expect("durations");
+    let offsets: Option<Ctts> = table(tables, b"ctts");
+    let keys: Stss = table(tables, b"stss").expect("key frames");
+    let chunks: Stsc = table(tables, b"stsc").expect("chunks");
+    let small: Option<Stco> = table(tables, b"stco");
+    let large: Option<Co64> = table(tables, b"co64");
+    let places: Vec<u64> = match (small, large) {
+        (Some(small), None) => small.entries.into_iter().map(u64::from).collect(),
+        (None, Some(large)) => large.entries,
+        _ => panic!("one table of offsets"),
+    };
+    let sizes = super::plain::sizes_of(movie).expect("sizes");
+    let times = durations.entries.iter();
+    let mut times =
+        times.flat_map(|run| std::iter::repeat_n(run.sample_delta, run.sample_count as usize));
+    let offsets: Vec<i64> = offsets.map_or(vec![0; sizes.len()], |table| {
+        let runs = table.entries.iter();
+        runs.flat_map(|run| std::iter::repeat_n(run.sample_offset, run.sample_count as usize))
+            .collect()
+    });
+    let (mut samples, mut decode_tick, mut sizes) = (Vec::new(), 0, sizes.into_iter());
+    for (number, mut at) in (1..).zip(places) {
+        let run = chunks.entries.iter().rfind(|run| run.first_chunk <= number);
+        for _ in 0..run.expect("a run of the chunk").samples_per_chunk {
+            let bytes = sizes.next().expect("a size");
+            let ticks = times.next().expect("a duration");
+            samples.push(PlainSample {
+                media: file[at as usize..][..bytes as usize].to_vec(),
+                decode_tick,
+                ticks,
+                shown_tick: decode_tick as i64 + offsets[samples.len()] - first_shown,
+                is_key: keys.entries.contains(&(samples.len() as u32 + 1)),
+            });
+            at += u64::from(bytes);
+            decode_tick += u64::from(ticks);
+        }
+    }
+    assert_eq!((sizes.next(), times.next()), (None, None));
+    samples
 }
