@@ -131,7 +131,7 @@ pub(super) fn lock_main(args: &LockArgs) -> anyhow::Result<ExitCode> {
         Form::Json => out::line(json(&shown)),
         Form::Text => {
             out::line(text(&shown));
-            let is_to_come = made.until_unix > now;
+            let is_to_come = until_unix > now;
             text_of_covered(&found, is_to_come, &zone)
                 .iter()
                 .for_each(out::line);

@@ -29,7 +29,9 @@ mod times;
 
 pub(super) use fragment::fragment_with_scenes;
 pub(super) use head::{head, read_head};
-pub(super) use parts::{FileEnding, FileHead, FragmentPlace, FrameAt, ReadError, Reading};
+pub(super) use parts::{
+    FileEnding, FileHead, FragmentContent, FragmentPlace, FrameAt, ReadError, Reading,
+};
 pub(super) use plain::{PlainFrame, PlainMovie, count_plain_frames};
 pub(super) use reader::{read, read_fragment};
 pub(super) use tail::{closed_fragments, tail};

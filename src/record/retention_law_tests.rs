@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::ASIDE;
-use super::model::{DIR, MB, ModelDisk, close, path, retention_by, write};
+use super::model::{DIR, MB, ModelDisk, START, close, path, retention_by, write};
 use crate::base::sync::lock;
 use crate::record::space::{OPEN_EXTRA_BYTES, STEP_BYTES, SpaceLimits, margin};
 use crate::record::space_disk::Entry;
@@ -19,24 +19,29 @@ enum Op {
     Vanish(usize),
     Break(usize),
     Mend,
-    Lock(u32, u64, u64),
+    Lock(usize, u64, u64),
     Unlock(usize),
     Locking(bool),
     Advance(u64),
     Step,
 }
 
+/// The start of a recording or a lock. Recordings overlap in the first minutes, as if clocks had been set back.
+fn any_second() -> impl Strategy<Value = u64> {
+    prop_oneof![0..20_000u64, 0..600u64]
+}
+
 fn any_op() -> impl Strategy<Value = Op> {
     let bytes = 1..12 * MB;
     prop_oneof![
-        4 => (0..3u32, 0..20_000u64, bytes.clone()).prop_map(|(a, b, c)| Op::Open(a, b, c)),
+        4 => (0..3u32, any_second(), bytes.clone()).prop_map(|(a, b, c)| Op::Open(a, b, c)),
         6 => (any::<usize>(), bytes.clone()).prop_map(|(a, b)| Op::Grow(a, b)),
         4 => (any::<usize>(), bytes).prop_map(|(a, b)| Op::Close(a, b)),
         1 => (0..1500 * MB).prop_map(Op::Others),
         1 => any::<usize>().prop_map(Op::Vanish),
         1 => any::<usize>().prop_map(Op::Break),
         1 => Just(Op::Mend),
-        1 => (0..3u32, 0..20_000u64, 1..4000u64).prop_map(|(a, b, c)| Op::Lock(a, b, c)),
+        2 => (any::<usize>(), 0..90u64, prop_oneof![1..60u64, 1..4000u64]).prop_map(|(a, b, c)| Op::Lock(a, b, c)),
         1 => any::<usize>().prop_map(Op::Unlock),
         1 => any::<bool>().prop_map(Op::Locking),
         1 => (0..100_000u64).prop_map(Op::Advance),
@@ -56,7 +61,7 @@ proptest! {
 
     #[test]
     fn limits_hold_and_only_the_oldest_closed_recordings_beyond_the_minimum_that_are_not_locked_go(
-        present in prop::collection::btree_map((0..3u32, 0..20_000u64), 1..20 * MB, 0..30),
+        present in prop::collection::btree_map((0..3u32, any_second()), 1..20 * MB, 0..30),
         budget in 60 * MB..600 * MB,
         min_free in 0..500 * MB,
         min_per_camera in prop_oneof![Just(0), 3 * MB..250 * MB],
@@ -119,7 +124,14 @@ proptest! {
                     model.broken.extend(broken);
                 }
                 Op::Mend => disk.lock().broken.clear(),
-                Op::Lock(source, from, length) => locks.push(disk.make_lock(source, from, from + length)),
+                Op::Lock(number, from, length) => {
+                    let locked = pick(disk.lock().recordings().map(|(_, path, _)| path), number);
+                    let locked = locked.and_then(|path| FileKey::of_path(Path::new(DIR), &path));
+                    if let Some(key) = locked {
+                        let from = key.start_unix().as_secs() - START + from;
+                        locks.push(disk.make_lock(key.source().0, from, from + length));
+                    }
+                }
                 Op::Unlock(number) => if let Some(lock) = pick(locks.iter(), number) {
                     disk.lock().names.remove(&lock);
                 }

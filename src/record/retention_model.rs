@@ -64,7 +64,7 @@ struct Judged {
     key: FileKey,
     /// The bytes of the recordings of the same source that are newer.
     newer_bytes: u64,
-    /// A lock overlaps it, if it has the length of [`FILE`].
+    /// A lock may overlap it: it has the length of [`FILE`], or lasts until the next one begins if that is longer.
     is_locked: bool,
     /// Retention may take it for locked.
     may_seem_locked: bool,
@@ -115,7 +115,9 @@ impl Model {
             let judged = Judged {
                 key,
                 newer_bytes: *newer_bytes,
-                is_locked: before.clone().any(|[from, _]| start + FILE > from),
+                is_locked: before
+                    .clone()
+                    .any(|[from, _]| start + FILE > from || next.is_none_or(|next| next > from)),
                 // Nothing shows that it ended long before the lock.
                 may_seem_locked: before
                     .clone()
