@@ -213,6 +213,12 @@ const OF_SPACE: &[Metric<SpaceReport>] = &[
         Kind::Gauge,
         |space| f64::from(space.full.is_some()),
     ),
+    (
+        "recordings_kept_seconds",
+        "How long recordings are kept at the present rate, NaN until that is known",
+        Kind::Gauge,
+        |space| space.kept.map_or(f64::NAN, |kept| kept.as_secs_f64()),
+    ),
 ];
 
 impl MetricsSource for Processor {
@@ -250,17 +256,6 @@ impl MetricsSource for Processor {
             for &(name, help, kind, value) in OF_SPACE {
                 samples.push(sample(None, name, help, kind, value(&recording.space)));
             }
-            // Absent until the rate is known.
-            samples.extend(recording.space.kept.map(|kept| {
-                let help = "How long recordings are kept at the present rate";
-                sample(
-                    None,
-                    "recordings_kept_seconds",
-                    help,
-                    Kind::Gauge,
-                    kept.as_secs_f64(),
-                )
-            }));
             samples.push(sample(
                 None,
                 "recordings_indexed",
