@@ -60,6 +60,8 @@ mod pattern;
 mod processor;
 mod provision;
 #[cfg(feature = "testcam")]
+mod recorder_page;
+#[cfg(feature = "testcam")]
 mod recording;
 #[cfg(feature = "testcam")]
 mod reload;
