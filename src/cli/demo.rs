@@ -25,6 +25,9 @@ pub(super) struct DemoArgs {
     /// Output of the wall besides the page: a monitor (kms) or none (headless)
     #[arg(long, value_name = "OUTPUT", default_value = "headless")]
     output: OutputChoice,
+    /// Directory of the recordings, at most 1 GB [default: demo-recordings in the cache]
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
     /// At the end, write the wall's picture to this PNG file
     #[arg(long, value_name = "FILE.png")]
     snapshot: Option<PathBuf>,
@@ -69,6 +72,9 @@ pub(super) fn main(args: DemoArgs) -> anyhow::Result<()> {
         duration: args.duration.map(Duration::try_from_secs_f64).transpose()?,
         http: demo.http,
         output: args.output,
+        record: args
+            .record
+            .unwrap_or_else(|| cache_dir().join("demo-recordings")),
         snapshot: args.snapshot,
         flags: ProcessorFlags::default()
             .with("model", demo.model)

@@ -8,6 +8,7 @@ mod tally;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -27,7 +28,7 @@ use crate::media::testcam::{CameraOptions, Feed, Testcam, TestcamError, TestcamO
 use crate::processor::Processor;
 use crate::role::{PageSettings, Role, StartError};
 use crate::wall::{SnapshotError, Wall};
-use crate::web::PageError;
+use crate::web::{Page, PageError};
 
 /// Settings of a demonstration.
 #[derive(Debug, Clone)]
@@ -46,6 +47,8 @@ pub struct DemoOptions {
     pub http: SocketAddr,
     /// Output of the wall besides the page.
     pub output: OutputChoice,
+    /// Directory of the recordings, which is made if it is missing. Their space is bounded.
+    pub record: PathBuf,
     /// File to which the wall's last scene is written as PNG at the end.
     pub snapshot: Option<PathBuf>,
     /// Settings of the processor: model, backend, thresholds.
@@ -112,14 +115,7 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
 
     let wall_settings = wall_settings(&options, &broker, &cameras)?;
     let wall = Wall::start(wall_settings, Handle::current(), clock.clone())?;
-    let mut wanted = PageSettings::open(options.http);
-    let page = match wall.serve(&wanted).await {
-        Ok(page) => page,
-        Err(_) => {
-            wanted.address.set_port(0);
-            wall.serve(&wanted).await?
-        }
-    };
+    let page = serve(&wall, PageSettings::open(options.http)).await?;
     print(&format!("wall     http://{}", page.address()));
     let processor = {
         let handle = Handle::current();
@@ -127,6 +123,8 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
             tokio::task::spawn_blocking(move || Processor::start(settings, handle, clock));
         started.await.map_err(std::io::Error::other)??
     };
+    let recordings = serve(&processor, recordings_page(options.http)).await?;
+    print(&format!("recorder http://{}", recordings.address()));
 
     let mut tally = Tally::new(sources);
     count(&mut tally, &mut inbox, options.duration, &print).await?;
@@ -136,7 +134,7 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
         saved.await.map_err(std::io::Error::other)??;
         print(&format!("snapshot {}", path.display()));
     }
-    drop(page);
+    drop((page, recordings));
     wall.stop(STOP_LIMIT).await;
     processor.stop(STOP_LIMIT).await;
     reader.stop(STOP_LIMIT).await;
@@ -144,6 +142,26 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
     match tally.silent() {
         silent if silent.is_empty() => Ok(()),
         silent => Err(DemoError::Silent(silent)),
+    }
+}
+
+/// Serves a page at its address, or at a free port if that is in use.
+async fn serve<R: Role>(role: &Arc<R>, mut wanted: PageSettings) -> Result<Page, PageError> {
+    if let Ok(page) = role.serve(&wanted).await {
+        return Ok(page);
+    }
+    wanted.address.set_port(0);
+    role.serve(&wanted).await
+}
+
+/// The page of the recordings, beside that of the wall.
+fn recordings_page(wall: SocketAddr) -> PageSettings {
+    let mut address = wall;
+    // After the last port comes any free one.
+    address.set_port(wall.port().checked_add(1).unwrap_or_default());
+    PageSettings {
+        has_recordings: true,
+        ..PageSettings::open(address)
     }
 }
 
@@ -173,6 +191,8 @@ async fn count(
 }
 
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// Maximum space of the recordings.
+const RECORDINGS_BYTES: u64 = 1_000_000_000;
 
 /// Starts the broker on `port`, or on a free one if it is in use: the machine may already have a broker.
 fn start_broker(port: u16) -> Result<Broker, BusError> {
@@ -238,7 +258,14 @@ fn settings(
         common: common(options, broker, cameras),
         ..options.flags.clone()
     };
-    ConfigSource::new(flags, Environment::default()).load()
+    let flags = flags.with("record", Some(&options.record));
+    let mut settings = ConfigSource::new(flags, Environment::default()).load()?;
+    if let Some(record) = &mut settings.record {
+        record.budget_bytes = Some(RECORDINGS_BYTES);
+        // So little wears out nothing.
+        record.accept_wear = true;
+    }
+    Ok(settings)
 }
 
 /// The wall's settings, loaded as from its command line.

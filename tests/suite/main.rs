@@ -64,6 +64,8 @@ mod recorder_page;
 #[cfg(feature = "testcam")]
 mod recording;
 #[cfg(feature = "testcam")]
+mod recording_commands;
+#[cfg(feature = "testcam")]
 mod reload;
 #[cfg(feature = "testcam")]
 mod retries;
