@@ -2,15 +2,19 @@
 //!
 //! All calls block on the disk; the page makes them on tokio's blocking pool.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use super::run::Processor;
+use super::source::Source;
 use crate::base::sync::lock;
 use crate::base::{SourceId, unix_now};
 use crate::event;
-use crate::record::{Library, Playback, RecordingName, SCENE_DELAY, Scene, SceneObject};
+use crate::record::{
+    IndexError, Library, Playback, RecordingName, SCENE_DELAY, Scene, SceneObject,
+};
 use crate::web::recorder::{
     Camera, CameraList, Event, EventList, EventQuery, FileScenes, FileSegments, FragmentRange,
     FrameScene, Media, RecorderView, RecordingState, SceneBox, SceneList, Timeline, ViewError,
@@ -42,15 +46,10 @@ impl Recordings {
     }
 
     fn reader(&self) -> Result<Arc<Reader>, ViewError> {
-        let dir = self
-            .processor
-            .upgrade()
-            .and_then(|processor| Some(processor.settings()?.record?.dir));
-        let Some(dir) = dir else {
-            return Err(ViewError::Unreadable(
-                "nothing is recorded; set record.dir".to_owned(),
-            ));
-        };
+        let processor = self.processor.upgrade();
+        let dir = processor.and_then(|processor| Some(processor.settings()?.record?.dir));
+        let nothing = || ViewError::Unreadable("nothing is recorded; set record.dir".to_owned());
+        let dir = dir.ok_or_else(nothing)?;
         let mut reader = lock(&self.reader);
         match &*reader {
             Some(reader) if reader.dir == dir => Ok(reader.clone()),
@@ -65,7 +64,7 @@ impl Recordings {
         }
     }
 
-    /// The names of the recordings of a window; `NoSource` for a camera that is neither configured nor recorded.
+    /// The names of the recordings of a window.
     fn names(
         &self,
         reader: &Reader,
@@ -83,65 +82,43 @@ impl Recordings {
             .collect())
     }
 
+    /// Refuses a camera that is neither configured nor recorded.
     fn check(&self, source: SourceId) -> Result<(), ViewError> {
-        let known: Vec<SourceId> = self
-            .cameras()?
-            .cameras
-            .iter()
-            .map(|camera| camera.source_id)
-            .collect();
+        let cameras = self.cameras()?.cameras;
+        let known: Vec<SourceId> = cameras.iter().map(|camera| camera.source_id).collect();
         if known.contains(&source) {
-            Ok(())
-        } else {
-            Err(ViewError::NoSource { id: source, known })
+            return Ok(());
         }
+        Err(ViewError::NoSource { id: source, known })
     }
 }
 
 impl RecorderView for Recordings {
     fn cameras(&self) -> Result<CameraList, ViewError> {
         let reader = self.reader()?;
-        let mut cameras = Vec::new();
+        let mut cameras = BTreeMap::new();
         if let Some(processor) = self.processor.upgrade() {
-            for source in processor.pipeline.sources.load().values() {
-                let status = source.recording(); // None: record = "off"
-                cameras.push(Camera {
-                    source_id: source.id,
-                    name: source
-                        .settings()
-                        .name
-                        .clone()
-                        .unwrap_or_else(|| format!("Camera {}", source.id)),
-                    state: state(status.as_ref().and_then(|status| status.state)),
-                    reason: status.and_then(|status| status.reason),
-                    oldest_ms: None,
-                    newest_ms: None,
-                });
-            }
+            let sources = processor.pipeline.sources.load();
+            cameras.extend(
+                sources
+                    .values()
+                    .map(|source| (source.id, configured(source))),
+            );
         }
-        for span in reader.library.sources().map_err(unreadable)? {
-            // Also cameras that are no longer configured.
-            let found = cameras
-                .iter()
-                .position(|camera| camera.source_id == span.source);
-            let index = found.unwrap_or_else(|| {
-                cameras.push(Camera {
-                    source_id: span.source,
-                    name: format!("Camera {}", span.source),
-                    state: RecordingState::Off,
-                    reason: None,
-                    oldest_ms: None,
-                    newest_ms: None,
-                });
-                cameras.len() - 1
-            });
-            cameras[index].oldest_ms = Some(span.oldest_ms);
-            cameras[index].newest_ms = Some(span.newest_ms);
+        let spans = match reader.library.sources() {
+            // The recorder has just begun, or could never start: the states of the cameras say so.
+            Err(IndexError::Missing { .. }) => Vec::new(),
+            spans => spans.map_err(unreadable)?,
+        };
+        for span in spans {
+            let id = span.source;
+            let camera = cameras.entry(id).or_insert_with(|| former(id));
+            camera.oldest_ms = Some(span.oldest_ms);
+            camera.newest_ms = Some(span.newest_ms);
         }
-        cameras.sort_by_key(|camera| camera.source_id);
         Ok(CameraList {
-            now_ms: unix_now().as_millis() as u64,
-            cameras,
+            now_ms: u64::try_from(unix_now().as_millis()).unwrap_or(u64::MAX),
+            cameras: cameras.into_values().collect(),
         })
     }
 
@@ -271,6 +248,37 @@ impl RecorderView for Recordings {
                 .collect(),
         })
     }
+}
+
+/// A camera of the configuration.
+fn configured(source: &Source) -> Camera {
+    let status = source.recording();
+    Camera {
+        name: source
+            .settings()
+            .name
+            .clone()
+            .unwrap_or_else(|| usual_name(source.id)),
+        state: state(status.as_ref().and_then(|status| status.state)),
+        reason: status.and_then(|status| status.reason),
+        ..former(source.id)
+    }
+}
+
+/// A camera that was removed from the configuration. Its recordings stay.
+fn former(id: SourceId) -> Camera {
+    Camera {
+        source_id: id,
+        name: usual_name(id),
+        state: RecordingState::Off,
+        reason: None,
+        oldest_ms: None,
+        newest_ms: None,
+    }
+}
+
+fn usual_name(id: SourceId) -> String {
+    format!("Camera {id}")
 }
 
 fn boxes(scene: Scene) -> Vec<SceneBox> {
