@@ -4,7 +4,7 @@
 //! `{dir}/.nvr-open` has an empty file for each recording that is not closed yet. Recovery looks at these alone: neither names nor
 //! times of files tell which ones were written last, because the clocks of cameras and of the machine may step.
 //!
-//! `{dir}/.nvr-locks` has a file for each lock ([`super::locks`]).
+//! `{dir}/.nvr-locks` has a file for each lock ([`mod@super::locks`]).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

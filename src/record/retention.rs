@@ -2,7 +2,7 @@
 //!
 //! The writer tells [`Space`] which files it opens, grows and closes, and asks it before it allocates space. That never waits for
 //! the disk. The thread `record-space` ([`Retention`]) counts the recordings that are there at its start, and deletes from then on:
-//! the oldest closed recordings of all sources first, open and locked ones ([`super::locks`]) never. It keeps room for what all sources
+//! the oldest closed recordings of all sources first, open and locked ones ([`mod@super::locks`]) never. It keeps room for what all sources
 //! are about to write, so that the writer does not wait for a deletion.
 //!
 //! No lock is made from when it reads the locks until the deletions that it chose by them are done. If the locks can't be read,
