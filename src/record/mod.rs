@@ -66,6 +66,8 @@ mod model_crash;
 #[cfg(test)]
 mod model_disk;
 #[cfg(test)]
+mod mutation_tests;
+#[cfg(test)]
 mod power_cut_tests;
 #[cfg(test)]
 mod testing;
