@@ -67,6 +67,20 @@ pub fn jpeg_within(frame: &Frame, most_bytes: usize) -> Result<Vec<u8>, JpegErro
     }
 }
 
+/// Encodes a frame at most `width` pixels wide, with its height in proportion. It is never enlarged.
+///
+/// # Errors
+/// As of a frame in its own size.
+pub fn jpeg_of_width(frame: &Frame, width: u32) -> Result<Vec<u8>, JpegError> {
+    let image = image_of(frame)?;
+    if image.width() <= width {
+        return encode(&image);
+    }
+    let height = u64::from(image.height()) * u64::from(width) / u64::from(image.width());
+    let height = u32::try_from(height).unwrap_or(u32::MAX).max(1);
+    encode(&image::imageops::thumbnail(&image, width.max(1), height))
+}
+
 fn image_of(frame: &Frame) -> Result<image::RgbImage, JpegError> {
     let pixels = frame.pixels.host().map_err(JpegError::Pixels)?;
     let Size { width, height } = frame.planes_size();
@@ -171,6 +185,21 @@ mod tests {
         assert!(image.width() < 320 && image.width() * 3 / 4 == image.height());
         let none = jpeg_within(&frame, 10);
         assert!(matches!(none, Err(JpegError::TooLarge(10))), "{none:?}");
+    }
+
+    #[test]
+    fn a_picture_is_at_most_as_wide_as_asked_for() {
+        let size = Size::new(320, 240);
+        let frame = Frame::untimed(size, OwnedPixels::zeroed(PixelFormat::I420, size));
+        let of_width = |width| {
+            let bytes = jpeg_of_width(&frame, width).expect("it is encoded");
+            let image = image::load_from_memory(&bytes).expect("a JPEG");
+            (image.width(), image.height())
+        };
+        assert_eq!(of_width(80), (80, 60));
+        assert_eq!(of_width(319), (319, 239));
+        assert_eq!(of_width(320), (320, 240));
+        assert_eq!(of_width(640), (320, 240));
     }
 
     #[test]

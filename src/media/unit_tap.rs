@@ -118,7 +118,7 @@ pub(super) fn add_tap(
 }
 
 /// Whole access units in the form of MP4.
-fn recorded_caps(codec: Codec) -> gst::Caps {
+pub(super) fn recorded_caps(codec: Codec) -> gst::Caps {
     let form = match codec {
         Codec::H265 => "hvc1",
         Codec::H264 | Codec::Mjpeg => "avc",
