@@ -30,6 +30,7 @@ mod durable;
 mod error;
 mod export;
 mod folder_lock;
+mod fragment_reader;
 mod index;
 mod layout;
 mod life;

@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::super::fragment_reader::FragmentReader;
 use super::super::mp4::{FragmentPlace, FrameAt};
 use super::boxes::BoxLines;
 use super::error::ExportError;
@@ -10,7 +11,7 @@ use super::names::Names;
 use super::new_file::NewFile;
 use super::plan::{Part, Plan, Video};
 use super::progress::{ExportProgress, Watch};
-use super::recording::{FragmentReader, reason, state_name};
+use super::recording::{reason, state_name};
 use crate::base::hexadecimal;
 
 /// The files of videos and boxes.

@@ -1,11 +1,11 @@
 //! A recording of which a part is exported.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{self, Seek, SeekFrom};
 use std::time::Duration;
 
-use super::super::mp4::{self, FileEnding, FileHead, FragmentContent, FragmentPlace, ReadError};
+use super::super::fragment_reader::FragmentReader;
+use super::super::mp4::{self, FileEnding, FileHead, FragmentPlace, ReadError};
 use super::find::Found;
 
 /// A recording that is open for reading, with its fragments.
@@ -83,58 +83,6 @@ impl Recording {
     pub(super) fn ended_unix(&self) -> Duration {
         let end = |last: &FragmentPlace| last.captured_unix + time(last.ticks);
         self.fragments.last().map_or(self.head.started_unix, end)
-    }
-}
-
-/// Reads fragments of a recording.
-#[derive(Debug)]
-pub(super) struct FragmentReader {
-    file: File,
-    id: u64,
-    bytes: Vec<u8>,
-}
-
-impl FragmentReader {
-    fn new(file: File, id: u64) -> Self {
-        let bytes = Vec::new();
-        Self { file, id, bytes }
-    }
-
-    /// Opens the recording with this id again.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub(super) fn open(path: &Path, id: u64) -> io::Result<Self> {
-        Ok(Self::new(File::open(path)?, id))
-    }
-
-    /// Reads a fragment and checks it. Returns its bytes as well.
-    ///
-    /// # Errors
-    /// If it is not sound, or the system can't read it.
-    pub(super) fn read(
-        &mut self,
-        place: &FragmentPlace,
-    ) -> Result<(FragmentContent, &[u8]), ReadError> {
-        let damaged = |reason: String| ReadError::Damaged {
-            at: place.offset,
-            reason,
-        };
-        self.bytes.clear();
-        self.file.seek(SeekFrom::Start(place.offset))?;
-        let mut input = (&self.file).take(place.bytes);
-        input.read_to_end(&mut self.bytes)?;
-        if self.bytes.len() as u64 != place.bytes {
-            return Err(damaged("the file ends within a fragment".to_owned()));
-        }
-        match mp4::read_fragment(&mut self.bytes.as_slice(), self.id, place.sequence) {
-            Ok(content) if content.bytes == place.bytes && !content.frames.is_empty() => {
-                Ok((content, &self.bytes))
-            }
-            Ok(_) => Err(damaged("the tail lists another fragment".to_owned())),
-            Err(ReadError::Damaged { reason, .. }) => Err(damaged(reason)),
-            Err(error @ ReadError::Io(_)) => Err(error),
-        }
     }
 }
 

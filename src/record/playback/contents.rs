@@ -93,6 +93,11 @@ impl Contents {
 
 /// Capture time of the end of a fragment, by the durations of its frames.
 pub(super) fn end(place: &FragmentPlace) -> Duration {
+    place.captured_unix + time(place.ticks)
+}
+
+/// The time of ticks of a file.
+pub(super) fn time(ticks: u64) -> Duration {
     // A tick is 100 000/9 ns.
-    place.captured_unix + Duration::from_nanos(place.ticks.saturating_mul(100_000) / 9)
+    Duration::from_nanos(ticks.saturating_mul(100_000) / 9)
 }

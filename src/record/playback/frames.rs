@@ -15,7 +15,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(120);
 pub const SCENE_DELAY: Duration = Duration::from_secs(5);
 /// Frames around a window are read as well: a scene at its edge belongs to the nearest of all frames. With B-frames, a fragment has
 /// frames that were captured before its first one.
-const MARGIN: Duration = Duration::from_secs(1);
+pub(super) const MARGIN: Duration = Duration::from_secs(1);
 
 /// The frames of a file in a window.
 #[derive(Debug, Clone, PartialEq)]

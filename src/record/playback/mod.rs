@@ -1,4 +1,4 @@
-//! Reads recordings for a viewer: byte ranges for a playlist, files, and the objects of each frame.
+//! Reads recordings for a viewer: byte ranges for a playlist, files, the objects of each frame, and the coded units of one frame.
 //!
 //! It reads the tail of a file that is closed, and all of one that is open; of that, only what was added since the last time. It
 //! looks for no marks: a file with a sound tail is closed, and of any other file only the sound part is told and served. So a torn
@@ -8,6 +8,7 @@
 //! The caller knows which files are in a window. A file that is gone, because retention deleted it meanwhile, is passed over.
 
 mod cache;
+mod coded_frame;
 mod contents;
 mod frames;
 mod name;
@@ -19,6 +20,7 @@ mod testing;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::slice;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +31,7 @@ use self::contents::Contents;
 use super::error::DiskFault;
 use super::mp4::ReadError;
 use crate::base::sync::lock;
+use crate::media::CodedFrame;
 
 pub use self::frames::{FileFrames, SCENE_DELAY, ShownFrame};
 pub use self::name::RecordingName;
@@ -106,6 +109,29 @@ impl Playback {
             frames::read(name, &mut opened.file, &opened.contents, &window)
         })?;
         Ok(frames::with_scenes(read, &window))
+    }
+
+    /// The frame that was captured nearest to a time since the Unix epoch, with all that it is decoded from. Nothing if none was
+    /// captured within half the usual time between two frames. If it needs over 32 MiB or 600 frames, it is the key frame
+    /// before it. `files` are those of one source, from 1 s before the time to 1 s after it.
+    ///
+    /// # Errors
+    /// As [`Playback::segments`].
+    pub fn coded_frame(
+        &self,
+        files: &[RecordingName],
+        captured_unix: Duration,
+    ) -> Result<Option<CodedFrame>, DiskFault> {
+        let near = self.of_each(files, |name, opened| {
+            coded_frame::near(name, &opened.file, &opened.contents, captured_unix)
+        })?;
+        let Some(place) = coded_frame::nearest(near, captured_unix) else {
+            return Ok(None);
+        };
+        let read = self.of_each(slice::from_ref(&place.name), |_, opened| {
+            coded_frame::read(&mut opened.file, &opened.contents, &place)
+        })?;
+        Ok(read.into_iter().next())
     }
 
     /// Opens a recording. Nothing, if there is no such file, or nothing sound in it.

@@ -48,6 +48,12 @@ pub(super) fn by_frame(frames: &[FrameTime], scenes: Vec<Scene>) -> Vec<Option<S
     found
 }
 
+/// The frame that was captured nearest to a time, within half the usual time between two frames.
+pub(super) fn nearest(frames: &[FrameTime], time: Duration) -> Option<usize> {
+    let nearest = ByTime::new(frames).nearest(time);
+    nearest.map(|(_, frame)| frame)
+}
+
 /// Frames in the order of their capture times.
 struct ByTime {
     frames: Vec<(Duration, usize)>,

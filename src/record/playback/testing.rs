@@ -97,7 +97,8 @@ impl Recording {
     }
 }
 
-fn format() -> CodedFormat {
+/// The format of all frames.
+pub(super) fn format() -> CodedFormat {
     CodedFormat {
         codec: Codec::H264,
         record: Bytes::from_static(b"\x01\x64\x00\x1f\xff\xe0\x00"),
