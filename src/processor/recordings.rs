@@ -7,13 +7,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::run::Processor;
 use super::source::Source;
 use crate::base::sync::lock;
 use crate::base::{SourceId, unix_now};
 use crate::event;
+use crate::media::jpeg_of_width;
 use crate::record::{
-    IndexError, Library, Playback, RecordingName, SCENE_DELAY, Scene, SceneObject,
+    self, FileFrames, IndexError, Library, Playback, RecordingName, SCENE_DELAY, Scene, SceneObject,
 };
 use crate::web::recorder::{
     Camera, CameraList, Event, EventList, EventQuery, FileScenes, FileSegments, FragmentRange,
@@ -23,6 +26,8 @@ use crate::web::recorder::{
 
 /// The most events of a timeline.
 const TIMELINE_EVENTS: usize = 2000;
+/// The frame nearest to a time is looked for in the recordings of this time before and after it.
+const AROUND_FRAME_MS: u64 = 1000;
 
 /// What reads one directory.
 struct Reader {
@@ -129,7 +134,7 @@ impl RecorderView for Recordings {
             .library
             .recorded(source, window.from_ms, window.to_ms)
             .map_err(unreadable)?;
-        let query = crate::record::EventQuery {
+        let query = record::EventQuery {
             source: Some(source),
             from_ms: Some(window.from_ms),
             to_ms: Some(window.to_ms),
@@ -150,7 +155,7 @@ impl RecorderView for Recordings {
             self.check(source)?;
         }
         let reader = self.reader()?;
-        let wanted = crate::record::EventQuery {
+        let wanted = record::EventQuery {
             source: query.source,
             class: query.class.clone(),
             from_ms: query.from_ms,
@@ -170,33 +175,10 @@ impl RecorderView for Recordings {
     fn segments(&self, source: SourceId, window: Window) -> Result<Vec<FileSegments>, ViewError> {
         let reader = self.reader()?;
         let names = self.names(&reader, source, window)?;
-        let (from, to) = (
-            Duration::from_millis(window.from_ms),
-            Duration::from_millis(window.to_ms),
-        );
-        let found = reader
-            .playback
-            .segments(&names, from, to)
-            .map_err(unreadable)?;
-        Ok(found
-            .into_iter()
-            .map(|file| FileSegments {
-                file: file.name.stem().to_owned(),
-                head_bytes: file.head_bytes,
-                fragments: file
-                    .segments
-                    .iter()
-                    .map(|segment| FragmentRange {
-                        offset: segment.offset,
-                        bytes: segment.bytes,
-                        first_tick: segment.first_tick,
-                        ticks: segment.ticks,
-                        captured_unix: segment.captured_unix,
-                        begins_with_key: segment.begins_with_key,
-                    })
-                    .collect(),
-            })
-            .collect())
+        let (from, to) = ends(window);
+        let found = reader.playback.segments(&names, from, to);
+        let found = found.map_err(unreadable)?;
+        Ok(found.into_iter().map(shown_segments).collect())
     }
 
     fn media(&self, source: SourceId, file: &str) -> Result<Option<Media>, ViewError> {
@@ -214,39 +196,42 @@ impl RecorderView for Recordings {
 
     fn scenes(&self, source: SourceId, window: Window) -> Result<SceneList, ViewError> {
         let reader = self.reader()?;
-        let (from, to) = (
-            Duration::from_millis(window.from_ms),
-            Duration::from_millis(window.to_ms),
-        );
         // The objects of the last frames may be in a later file.
+        let delay_ms = SCENE_DELAY.as_millis() as u64;
         let until = Window {
-            to_ms: window.to_ms + SCENE_DELAY.as_millis() as u64,
+            to_ms: window.to_ms.saturating_add(delay_ms),
             ..window
         };
         let names = self.names(&reader, source, until)?;
-        let found = reader
+        let (from, to) = ends(window);
+        let found = reader.playback.frames(&names, from, to);
+        let found = found.map_err(unreadable)?;
+        let files = found.into_iter().map(shown_frames).collect();
+        Ok(SceneList { files })
+    }
+
+    fn thumbnail(
+        &self,
+        source: SourceId,
+        at_ms: u64,
+        width: u32,
+    ) -> Result<Option<Bytes>, ViewError> {
+        let reader = self.reader()?;
+        let window = Window {
+            from_ms: at_ms.saturating_sub(AROUND_FRAME_MS),
+            to_ms: at_ms + AROUND_FRAME_MS,
+        };
+        let names = self.names(&reader, source, window)?;
+        let coded = reader
             .playback
-            .frames(&names, from, to)
+            .coded_frame(&names, Duration::from_millis(at_ms))
             .map_err(unreadable)?;
-        Ok(SceneList {
-            files: found
-                .into_iter()
-                .map(|file| FileScenes {
-                    file: file.name.stem().to_owned(),
-                    frames: file
-                        .frames
-                        .into_iter()
-                        .map(|frame| {
-                            FrameScene(
-                                frame.presentation_tick,
-                                frame.captured_unix.as_nanos() as f64 / 1e6,
-                                frame.scene.map(boxes),
-                            )
-                        })
-                        .collect(),
-                })
-                .collect(),
-        })
+        let Some(coded) = coded else {
+            return Ok(None);
+        };
+        let frame = coded.decode(width).map_err(undecodable)?;
+        let jpeg = jpeg_of_width(&frame, width).map_err(undecodable)?;
+        Ok(Some(jpeg.into()))
     }
 }
 
@@ -281,6 +266,38 @@ fn usual_name(id: SourceId) -> String {
     format!("Camera {id}")
 }
 
+fn ends(window: Window) -> (Duration, Duration) {
+    let time = Duration::from_millis;
+    (time(window.from_ms), time(window.to_ms))
+}
+
+fn shown_segments(file: record::FileSegments) -> FileSegments {
+    let fragments = file.segments.iter().map(|segment| FragmentRange {
+        offset: segment.offset,
+        bytes: segment.bytes,
+        first_tick: segment.first_tick,
+        ticks: segment.ticks,
+        captured_unix: segment.captured_unix,
+        begins_with_key: segment.begins_with_key,
+    });
+    FileSegments {
+        file: file.name.stem().to_owned(),
+        head_bytes: file.head_bytes,
+        fragments: fragments.collect(),
+    }
+}
+
+fn shown_frames(file: FileFrames) -> FileScenes {
+    let frames = file.frames.into_iter().map(|frame| {
+        let captured_ms = frame.captured_unix.as_nanos() as f64 / 1e6;
+        FrameScene(frame.presentation_tick, captured_ms, frame.scene.map(boxes))
+    });
+    FileScenes {
+        file: file.name.stem().to_owned(),
+        frames: frames.collect(),
+    }
+}
+
 fn boxes(scene: Scene) -> Vec<SceneBox> {
     let (width, height) = (
         scene.frame_size.width as f32,
@@ -301,7 +318,7 @@ fn boxes(scene: Scene) -> Vec<SceneBox> {
     scene.objects.into_iter().map(shown).collect()
 }
 
-fn shown_event(event: crate::record::Event) -> Event {
+fn shown_event(event: record::Event) -> Event {
     Event {
         source_id: event.source,
         track: event.track,
@@ -325,4 +342,8 @@ fn state(state: Option<event::RecordingState>) -> RecordingState {
 
 fn unreadable(error: impl std::fmt::Display) -> ViewError {
     ViewError::Unreadable(error.to_string())
+}
+
+fn undecodable(error: impl std::fmt::Display) -> ViewError {
+    ViewError::Undecodable(error.to_string())
 }

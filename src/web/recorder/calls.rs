@@ -38,6 +38,9 @@ pub(super) enum CallError {
         "{CALLS} requests wait for the disk of the recordings; try again, and check it if this lasts"
     )]
     Busy,
+    /// As many thumbnails as may be made at once are being made.
+    #[error("too many thumbnails are being made; try again in some seconds")]
+    ManyThumbnails,
     /// The call does not return.
     #[error("the disk of the recordings did not answer for {} s; check it", .0.as_secs())]
     Slow(Duration),
@@ -50,10 +53,13 @@ impl IntoResponse for CallError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::View(ViewError::NoSource { .. }) => StatusCode::NOT_FOUND,
-            Self::View(ViewError::Unreadable(_)) | Self::Busy | Self::Slow(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
+            Self::View(ViewError::Unreadable(_))
+            | Self::Busy
+            | Self::ManyThumbnails
+            | Self::Slow(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::View(ViewError::Undecodable(_)) | Self::Panicked => {
+                StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut answer = (status, format!("{self}\n")).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -69,7 +75,8 @@ impl Calls {
         Self::within(view, CALLS, LIMIT)
     }
 
-    fn within(view: Arc<dyn RecorderView>, places: usize, limit: Duration) -> Self {
+    /// At most `places` calls at once. `limit` is the longest wait for a place, and then the longest call.
+    pub(super) fn within(view: Arc<dyn RecorderView>, places: usize, limit: Duration) -> Self {
         Self {
             view,
             places: Arc::new(Semaphore::new(places)),

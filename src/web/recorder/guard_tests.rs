@@ -1,13 +1,13 @@
 //! Access to the page. The checks themselves are those of every page, and tested with the wall's.
 
-use super::testing::{CLOSED, Scripted, page};
+use super::testing::{CLOSED, STARTED_MS, Scripted, page};
 use super::*;
 use crate::base::Clock;
 use crate::web::testing::ask;
 
 const TOKEN: &str = "correct horse";
 
-fn paths() -> [String; 9] {
+fn paths() -> [String; 10] {
     [
         "/".to_owned(),
         "/hls.js".to_owned(),
@@ -17,6 +17,7 @@ fn paths() -> [String; 9] {
         "/playlist.m3u8?source=3&from=1&to=2".to_owned(),
         format!("/media.mp4?source=3&file={CLOSED}"),
         "/scenes.json?source=3&from=1&to=2".to_owned(),
+        format!("/thumbnail.jpg?source=3&at={STARTED_MS}"),
         "/metrics".to_owned(),
     ]
 }
@@ -116,6 +117,8 @@ async fn only_what_never_changes_may_be_kept() {
         let keep = answer.header("Cache-Control").expect("a rule");
         if path.starts_with("/media") {
             assert_eq!(keep, "private, max-age=3600, immutable");
+        } else if path.starts_with("/thumbnail") {
+            assert_eq!(keep, "private, max-age=3600");
         } else if path == "/hls.js" {
             assert_eq!(keep, "private, no-cache");
         } else {

@@ -1,8 +1,8 @@
 //! The page of the recordings of a processor: timeline, events, and pictures with their boxes.
 //!
 //! `/` is one file, and with it goes the player library `/hls.js`. The page reads `/cameras.json`, `/timeline.json`,
-//! `/events.json` and `/scenes.json`; it plays `/playlist.m3u8`, whose segments are ranges of `/media.mp4`. `/metrics` and
-//! `/healthz` are those of every process. All data comes from a [`RecorderView`], by calls that block on the disk and run on
+//! `/events.json` and `/scenes.json`, and shows `/thumbnail.jpg` of events; it plays `/playlist.m3u8`, whose segments are ranges of
+//! `/media.mp4`. `/metrics` and `/healthz` are those of every process. All data comes from a [`RecorderView`], by calls that block on the disk and run on
 //! tokio's blocking pool (`calls`). Nothing is changed through this page.
 
 mod calls;
@@ -15,6 +15,7 @@ mod playlist;
 mod request_tests;
 #[cfg(test)]
 mod testing;
+mod thumbnails;
 mod view;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use tracing::info;
 use self::calls::{CallError, Calls};
 use self::parameters::{ParameterError, Parameters};
 use self::playlist::{playlist, shown_time};
+use self::thumbnails::{Thumbnails, Wanted};
 use crate::base::{Heartbeats, SourceId};
 use crate::config::Secret;
 use crate::health::MetricsSource;
@@ -57,6 +59,7 @@ const NAMES: &[&str] = &[
     "playlist.m3u8",
     "media.mp4",
     "scenes.json",
+    "thumbnail.jpg",
     "favicon.ico",
     "metrics",
     "healthz",
@@ -68,6 +71,11 @@ const LONGEST_SCENES_S: u64 = 120;
 /// How many events are told if the request does not say, and at most.
 const EVENTS: usize = 100;
 const MOST_EVENTS: usize = 1000;
+/// The width of a thumbnail in pixels if the request does not say, and the least and the most.
+const THUMBNAIL_WIDTH: u32 = 320;
+const THUMBNAIL_WIDTHS: (u32, u32) = (80, 640);
+/// How browsers may keep thumbnails: the frame of a time is always the same.
+const KEEP_THUMBNAIL: &str = "private, max-age=3600";
 
 /// Serves the page at `address` (port 0: any free port). On loopback it also accepts the host names `hosts`. `report` gives the
 /// samples of `/metrics`. Needs a tokio runtime.
@@ -86,6 +94,9 @@ pub async fn serve(
         return Err(PageError::NoToken(address));
     }
     let guard = Guard::new("processor", address, hosts, token.as_ref(), policy(INDEX));
+    let thumbnails = Router::new()
+        .route("/thumbnail.jpg", get(thumbnail_jpg))
+        .with_state(Arc::new(Thumbnails::new(view.clone())));
     let routes = Router::new()
         .route("/", get(index))
         .route("/hls.js", get(hls))
@@ -98,6 +109,7 @@ pub async fn serve(
         // Browsers request it, and would log a missing one.
         .route("/favicon.ico", get(StatusCode::NO_CONTENT))
         .with_state(Arc::new(Calls::new(view)))
+        .merge(thumbnails)
         .merge(web::routes(report, heartbeats));
     let page = Page::of(address, guard, routes, NAMES).await?;
     info!(address = %page.address(), token = token.is_some(), "serving the page of the recordings");
@@ -117,6 +129,13 @@ enum Refusal {
         "file={file}: camera {source_id} has no such recording; it may be deleted, so load the playlist again"
     )]
     NoFile { source_id: SourceId, file: String },
+    #[error(
+        "source={} at={}: no frame of {} is recorded; it was never recorded, is deleted, or is not yet on the disk",
+        .0.source,
+        .0.at_ms,
+        shown_time(Duration::from_millis(.0.at_ms))
+    )]
+    NoFrame(Wanted),
 }
 
 impl IntoResponse for Refusal {
@@ -245,6 +264,25 @@ async fn scenes(
     let (source, window) = (given.source()?, given.window(Some(LONGEST_SCENES_S))?);
     let found = calls.run(move |view| view.scenes(source, window));
     Ok(Json(found.await?))
+}
+
+async fn thumbnail_jpg(
+    State(thumbnails): State<Arc<Thumbnails>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let given = Parameters::new(query.as_deref(), &["source", "at", "width"])?;
+    let wanted = Wanted {
+        source: given.source()?,
+        at_ms: given.at_ms()?,
+        width: given.width(THUMBNAIL_WIDTH, THUMBNAIL_WIDTHS)?,
+    };
+    let found = thumbnails.get(wanted).await?;
+    let jpeg = found.ok_or(Refusal::NoFrame(wanted))?;
+    let fixed = [
+        (header::CONTENT_TYPE, "image/jpeg"),
+        (header::CACHE_CONTROL, KEEP_THUMBNAIL),
+    ];
+    Ok((fixed, jpeg).into_response())
 }
 
 /// The content security policy: the page's script and style, by their digests, the player library with its worker, and the page's

@@ -109,6 +109,40 @@ async fn parameters_reach_the_recorder() {
 }
 
 #[tokio::test]
+async fn a_thumbnail_is_made_once_and_may_be_kept() {
+    let view = Scripted::new(1000);
+    let served = page(&view, None).await;
+    let at = served.address();
+    let path = format!("/thumbnail.jpg?source=3&at={STARTED_MS}");
+    for (query, width) in [("", 320), ("&width=80", 80), ("&width=640", 640), ("", 320)] {
+        let answer = ask(at, &format!("{path}{query}"), &[]).await;
+        let text = format!("3 {STARTED_MS} {width}");
+        assert_eq!((answer.status, answer.text()), (200, text));
+        assert_eq!(answer.header("Content-Type"), Some("image/jpeg"));
+        let caching = answer.header("Cache-Control");
+        assert_eq!(caching, Some("private, max-age=3600"));
+    }
+    let made = [320, 80, 640].map(|width| format!("thumbnail 3 {STARTED_MS} {width}"));
+    assert_eq!(view.asked(), made);
+    let missing = ask(at, "/thumbnail.jpg?source=3&at=1795854600122", &[]).await;
+    assert_eq!(missing.status, 404);
+    assert_eq!(missing.header("Cache-Control"), Some("no-store"));
+    assert_eq!(
+        missing.text(),
+        "source=3 at=1795854600122: no frame of 2026-11-28T08:30:00.122Z is recorded; it was never recorded, is deleted, \
+         or is not yet on the disk\n"
+    );
+    view.fail();
+    let failed = ask(at, "/thumbnail.jpg?source=3&at=1795854600122", &[]).await;
+    assert_eq!(
+        (failed.status, failed.header("Retry-After")),
+        (503, Some("5"))
+    );
+    let kept = ask(at, &path, &[]).await;
+    assert_eq!(kept.status, 200);
+}
+
+#[tokio::test]
 async fn a_playlist_leads_to_the_ranges_of_its_files() {
     let served = page(&Scripted::new(1000), None).await;
     let at = served.address();
@@ -239,6 +273,10 @@ async fn every_route_is_found_below_the_path_of_a_proxy() {
         ),
         (format!("media.mp4?source=3&file={CLOSED}"), "video/mp4"),
         (format!("scenes.json?{window}"), "application/json"),
+        (
+            format!("thumbnail.jpg?source=3&at={STARTED_MS}"),
+            "image/jpeg",
+        ),
         (
             "metrics".to_owned(),
             "application/openmetrics-text; version=1.0.0; charset=utf-8",

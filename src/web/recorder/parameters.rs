@@ -147,9 +147,27 @@ impl Parameters {
         )
     }
 
-    /// The time `from` or `to`, if it is given.
+    /// The time `name`, if it is given.
     fn time(&self, name: &'static str) -> Result<Option<u64>, ParameterError> {
         self.number(name, (0, LATEST_MS), &TIME)
+    }
+
+    /// The time `at`.
+    pub(super) fn at_ms(&self) -> Result<u64, ParameterError> {
+        required("at", self.time("at")?, &TIME)
+    }
+
+    /// A width from `least` to `most` pixels.
+    pub(super) fn width(
+        &self,
+        usual: u32,
+        (least, most): (u32, u32),
+    ) -> Result<u32, ParameterError> {
+        let expected = format!("a number of pixels from {least} to {most}");
+        let given = self.number("width", (least.into(), most.into()), &expected)?;
+        Ok(given
+            .and_then(|width| u32::try_from(width).ok())
+            .unwrap_or(usual))
     }
 
     /// The times `from` and `to`, if they are given.

@@ -33,6 +33,13 @@ async fn wrong_parameters_are_named_with_their_value_and_the_remedy() {
             "scenes.json?source=3&from=0&to=120001",
             "from=0 to=120001: 121 s are too long (limit 120 s); ask for a shorter time, then for the next one".to_owned(),
         ),
+        ("thumbnail.jpg?at=1", "source is missing; add source=…, the id of a camera, such as 3".to_owned()),
+        ("thumbnail.jpg?source=3", format!("at is missing; add at=…, {time}")),
+        ("thumbnail.jpg?source=3&at=1.5", format!("at=1.5: must be {time}")),
+        ("thumbnail.jpg?source=3&at=253402300800000", format!("at=253402300800000: must be {time}")),
+        ("thumbnail.jpg?source=3&at=1&width=79", "width=79: must be a number of pixels from 80 to 640".to_owned()),
+        ("thumbnail.jpg?source=3&at=1&width=641", "width=641: must be a number of pixels from 80 to 640".to_owned()),
+        ("thumbnail.jpg?source=3&at=1&height=90", "height: there is no such parameter; use source, at, width".to_owned()),
         ("events.json?limit=0", "limit=0: must be a number of events from 1 to 1000".to_owned()),
         ("events.json?limit=1001", "limit=1001: must be a number of events from 1 to 1000".to_owned()),
         ("events.json?min_length_ms=x", "min_length_ms=x: must be a number of milliseconds, such as 1000".to_owned()),
@@ -92,6 +99,7 @@ async fn an_unknown_camera_is_told_which_there_are() {
         "/events.json?source=5".to_owned(),
         "/playlist.m3u8?source=5&from=1&to=2".to_owned(),
         "/scenes.json?source=5&from=1&to=2".to_owned(),
+        "/thumbnail.jpg?source=5&at=1".to_owned(),
         format!("/media.mp4?source=5&file={CLOSED}"),
     ] {
         let answer = ask(served.address(), &path, &[]).await;

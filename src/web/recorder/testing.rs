@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
-use crate::base::Clock;
 use crate::base::sync::lock;
+use crate::base::{Clock, Stop};
 use crate::health::Sample;
 
 /// 2026-11-28T08:30:00.123Z.
@@ -20,12 +22,13 @@ pub(super) const OPEN: &str = "20261128T083100.123Z-1";
 /// How much of the open one may be served.
 pub(super) const SOUND_BYTES: usize = 900;
 
-#[derive(Debug)]
 pub(super) struct Scripted {
     folder: tempfile::TempDir,
     /// The calls that reached it.
     asked: Mutex<Vec<String>>,
     fails: AtomicBool,
+    /// Thumbnails wait for it.
+    held: Mutex<Option<Stop>>,
 }
 
 /// The content of the recordings.
@@ -45,12 +48,18 @@ impl Scripted {
             folder,
             asked: Mutex::default(),
             fails: AtomicBool::new(false),
+            held: Mutex::default(),
         })
     }
 
     /// From now on its disk fails.
     pub(super) fn fail(&self) {
         self.fails.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on thumbnails are not made until what is returned is raised.
+    pub(super) fn hold_thumbnails(&self) -> Stop {
+        lock(&self.held).insert(Stop::default()).clone()
     }
 
     /// The calls since the last time.
@@ -183,6 +192,21 @@ impl RecorderView for Scripted {
                 frames,
             }],
         })
+    }
+
+    fn thumbnail(
+        &self,
+        source: SourceId,
+        at_ms: u64,
+        width: u32,
+    ) -> Result<Option<Bytes>, ViewError> {
+        self.ask(format!("thumbnail {source} {at_ms} {width}"), Some(source))?;
+        let held = lock(&self.held).clone();
+        if let Some(held) = held {
+            held.wait(Duration::from_secs(30));
+        }
+        let is_there = (STARTED_MS..STARTED_MS + 120_000).contains(&at_ms);
+        Ok(is_there.then(|| format!("{source} {at_ms} {width}").into()))
     }
 }
 

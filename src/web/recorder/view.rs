@@ -6,6 +6,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::base::SourceId;
@@ -47,6 +48,18 @@ pub trait RecorderView: Send + Sync {
     /// # Errors
     /// If there is no such camera, or its recordings can't be read.
     fn scenes(&self, source: SourceId, window: Window) -> Result<SceneList, ViewError>;
+
+    /// The frame of a camera that was captured at a time, as JPEG of at most `width` pixels in width. Absent if none was recorded.
+    /// Decodes video, for some seconds at most.
+    ///
+    /// # Errors
+    /// If there is no such camera, or the frame can't be read or decoded.
+    fn thumbnail(
+        &self,
+        source: SourceId,
+        at_ms: u64,
+        width: u32,
+    ) -> Result<Option<Bytes>, ViewError>;
 }
 
 /// Why there is no answer.
@@ -63,6 +76,9 @@ pub enum ViewError {
     /// The recordings can't be read now, with the reason and the remedy.
     #[error("{0}")]
     Unreadable(String),
+    /// The frame can't be decoded, with the reason.
+    #[error("{0}")]
+    Undecodable(String),
 }
 
 fn among(known: &[SourceId]) -> String {
