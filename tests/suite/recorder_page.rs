@@ -159,6 +159,8 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
 
     // By events, by frames, and on a phone.
     browser.expect(json!({ "says": "person", "in": "#events" }));
+    let thumbnails = "[...document.querySelectorAll('#events img')].filter(one => one.naturalWidth === 240).length === 2";
+    browser.expect(json!({ "holds": thumbnails, "within_ms": 30_000 }));
     let before = browser.expect(json!({ "holds": "nvr.players[0].captured" }));
     browser.expect(json!({ "key": "." }));
     let step = format!("nvr.players[0].captured > {before} && nvr.players[0].captured - {before}");
