@@ -8,6 +8,9 @@
 //! The objects that were detected in a frame, a scene (`scene`), come the same way some 100 ms after their frame. They wait
 //! (`pending`) until the next fragment of their source is written, and go into it. They never delay, displace or fail pictures.
 //!
+//! Where only events are recorded (`mode`), a gate (`gate`) stands before the cutter. It holds what came last in memory (`pre_roll`)
+//! until a scene has an object of a wanted class.
+//!
 //! At start, recovery (`recovery`) cuts files that were open at their last sound fragment, and closes them.
 //!
 //! Before the writer allocates space for a file, it asks the account of the folder's space (`space`). The thread `record-space`
@@ -31,6 +34,7 @@ mod error;
 mod export;
 mod folder_lock;
 mod fragment_reader;
+mod gate;
 mod index;
 mod layout;
 mod life;
@@ -40,9 +44,11 @@ mod lock_name;
 mod lock_watch;
 mod locks;
 mod medium;
+mod mode;
 mod mp4;
 mod pending;
 mod playback;
+mod pre_roll;
 mod queue;
 mod rate;
 mod recorder;
@@ -58,6 +64,8 @@ mod usage;
 mod walk;
 mod writer;
 
+#[cfg(test)]
+mod event_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
@@ -87,6 +95,7 @@ pub use life::{Life, refuse_medium};
 pub use lock_coverage::{LockCoverage, lock_coverage};
 pub use locks::{LONGEST_REASON, Lock, LockError, MOST_LOCKS, NewLock, lock, locks, unlock};
 pub use medium::{Disk, Medium, MediumKind, SpareBlocks, Wear};
+pub use mode::{EventRule, RecordMode};
 pub use playback::{
     FileFrames, FileSegments, OpenedRecording, Playback, RecordingName, SCENE_DELAY, Segment,
     ShownFrame,

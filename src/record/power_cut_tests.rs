@@ -173,7 +173,7 @@ impl Recording {
             let scene = scene_of(&unit);
             self.writer.unit(&shared, unit, false, self.now);
             self.note();
-            self.writer.scene(&shared, scene);
+            self.writer.scene(&shared, scene, self.now);
             self.writer.tick(self.now);
             self.note();
             self.delete(&shared);

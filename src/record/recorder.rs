@@ -14,6 +14,7 @@ use super::error::{DiskFault, RecordError};
 use super::folder_lock::lock_folder;
 use super::index::IndexThread;
 use super::layout::open_folder;
+use super::mode::RecordMode;
 use super::queue::{Item, Next, Queue};
 use super::recovery::{Recovered, recover};
 use super::report::{RecordingReport, RecordingState, SourceShared};
@@ -168,13 +169,18 @@ impl Recorder {
         })
     }
 
-    /// The way of units into the recording of a source. The same for the same source, until it is removed.
+    /// The way of units into the continuous recording of a source. The same for the same source, until it is removed.
     pub fn source(&self, source: SourceId) -> Arc<RecordedSource> {
+        self.source_in(source, RecordMode::Continuous)
+    }
+
+    /// The way of units into the recording of a source. The same for the same source, and in the same mode, until it is removed.
+    pub fn source_in(&self, source: SourceId, mode: RecordMode) -> Arc<RecordedSource> {
         let mut sources = lock(&self.sources);
         let recorded = sources.entry(source).or_insert_with(|| {
             Arc::new(RecordedSource {
                 shared: self.shared.clone(),
-                source: Arc::new(SourceShared::new(source)),
+                source: Arc::new(SourceShared::in_mode(source, mode)),
             })
         });
         recorded.clone()
@@ -197,7 +203,7 @@ impl Recorder {
             if let Some(hung) = &hung
                 && matches!(
                     report.state,
-                    RecordingState::Recording | RecordingState::Waiting
+                    RecordingState::Recording | RecordingState::Armed | RecordingState::Waiting
                 )
             {
                 report.state = hung.clone();
@@ -262,7 +268,8 @@ impl Drop for Recorder {
 
 impl RecordedSource {
     /// Takes the objects of a frame whose unit came before. They are in the next fragment of the source that is written, which may be
-    /// one of the next file. Those that come after the last fragment are lost.
+    /// one of the next file. Those that come after the last fragment are lost. Where events are recorded, one with a wanted object begins
+    /// an event or prolongs it.
     pub fn scene(&self, scene: Scene) {
         self.shared.queue.push_scene(&self.source, scene);
     }
@@ -289,7 +296,7 @@ fn write<D: RecordingDisk>(shared: &Shared, mut writer: Writer<D>, clock: &Clock
                 unit,
                 after_gap,
             }) => writer.unit(&source, unit, after_gap, now),
-            Next::Item(Item::Scene { source, scene }) => writer.scene(&source, scene),
+            Next::Item(Item::Scene { source, scene }) => writer.scene(&source, scene, now),
             Next::Item(Item::Removed(source)) => writer.remove(&source, now),
             Next::Nothing => {}
             Next::Closed => return writer.finish(now),

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::index::IndexReport;
+use super::mode::RecordMode;
 use super::recovery::Recovered;
 use super::space::SpaceReport;
 use crate::base::SourceId;
@@ -53,6 +54,8 @@ pub enum RecordingState {
     Waiting,
     /// Units are written.
     Recording,
+    /// Events are recorded, and there is none now. What comes is held for the next one.
+    Armed,
     /// The disk takes nothing, or no space is left. New files are tried from time to time.
     Failing {
         /// When it began, by the clock of the recorder.
@@ -82,14 +85,22 @@ impl SourceReport {
 #[derive(Debug)]
 pub(super) struct SourceShared {
     pub source: SourceId,
+    pub mode: RecordMode,
     report: Mutex<SourceReport>,
     removed: AtomicBool,
 }
 
 impl SourceShared {
+    /// A source of which all is recorded.
+    #[cfg(test)]
     pub(super) fn new(source: SourceId) -> Self {
+        Self::in_mode(source, RecordMode::Continuous)
+    }
+
+    pub(super) fn in_mode(source: SourceId, mode: RecordMode) -> Self {
         Self {
             source,
+            mode,
             report: Mutex::default(),
             removed: AtomicBool::new(false),
         }

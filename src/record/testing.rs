@@ -200,9 +200,9 @@ impl Rig {
     /// Units, each with a scene after it.
     pub(super) fn give_analysed(&mut self, units: impl IntoIterator<Item = CodedUnit>) {
         for unit in units {
-            let scene = scene_of(&unit);
+            let (scene, now) = (scene_of(&unit), unit.arrival);
             self.give([unit]);
-            self.writer.scene(&self.shared, scene);
+            self.writer.scene(&self.shared, scene, now);
         }
     }
 

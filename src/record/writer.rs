@@ -11,7 +11,10 @@ use std::time::Duration;
 use super::cut::{Cut, Cutter, Step};
 use super::disk::RecordingDisk;
 use super::error::DiskFault;
+use super::gate::{Gate, Passed};
+use super::mode::RecordMode;
 use super::pending::PendingScenes;
+use super::pre_roll::Held;
 use super::report::{RecordingState, SourceShared};
 use super::scene::Scene;
 use super::space::{Full, Space};
@@ -45,6 +48,8 @@ pub(super) struct Writer<D: RecordingDisk> {
 /// One source that is recorded.
 pub(super) struct Track<F> {
     pub(super) shared: Arc<SourceShared>,
+    /// Stands before the cutter where only events are recorded.
+    gate: Option<Gate>,
     pub(super) cutter: Cutter,
     pub(super) file: Option<TrackFile<F>>,
     /// They go into the next fragment. After one that could not be written they wait for another.
@@ -101,22 +106,34 @@ impl<D: RecordingDisk> Writer<D> {
                 Track::new(source.clone(), self.file_length)
             }
         };
-        if track.file.is_none() && now < track.retry_at {
-            source.dropped(u64::from(unit.is_key));
-        } else {
-            let steps = track.cutter.push(unit, after_gap, now);
-            self.perform(&mut track, steps, now);
+        let is_test = track.is_test(now);
+        match &mut track.gate {
+            None => self.record(&mut track, unit, after_gap, now),
+            Some(gate) => {
+                let passed = gate.unit(unit, after_gap, is_test, now);
+                self.pass(&mut track, passed, now);
+            }
         }
         self.tracks.insert(id, track);
     }
 
-    /// Takes a scene of a source, for its next fragment. Scenes of a source without units are dropped.
-    pub(super) fn scene(&mut self, source: &Arc<SourceShared>, scene: Scene) {
-        let is_same = |track: &&mut Track<D::File>| Arc::ptr_eq(&track.shared, source);
-        if let Some(track) = self.tracks.get_mut(&source.source).filter(is_same) {
-            let dropped = track.scenes.push(scene, !track.cutter.waits_for_key());
-            source.dropped_scenes(dropped);
+    /// Takes a scene of a source at `now`, for its next fragment. Scenes of a source without units are dropped.
+    pub(super) fn scene(&mut self, source: &Arc<SourceShared>, scene: Scene, now: Duration) {
+        let is_same = |track: &Track<D::File>| Arc::ptr_eq(&track.shared, source);
+        if !self.tracks.get(&source.source).is_some_and(is_same) {
+            return;
         }
+        let Some(mut track) = self.tracks.remove(&source.source) else {
+            return;
+        };
+        match &mut track.gate {
+            None => track.hold(scene),
+            Some(gate) => {
+                let passed = gate.scene(scene);
+                self.pass(&mut track, passed, now);
+            }
+        }
+        self.tracks.insert(source.source, track);
     }
 
     /// Closes the file of a source that was removed.
@@ -134,6 +151,14 @@ impl<D: RecordingDisk> Writer<D> {
         let mut tracks = std::mem::take(&mut self.tracks);
         for track in tracks.values_mut() {
             let steps = track.cutter.tick(now);
+            let (has_file, is_test) = (!track.cutter.waits_for_key(), track.is_test(now));
+            if let Some(gate) = &mut track.gate {
+                gate.tick(has_file, is_test, now);
+                if !gate.is_open() {
+                    // Left over by a write that failed.
+                    track.scenes.clear();
+                }
+            }
             self.perform(track, steps, now);
         }
         self.tracks = tracks;
@@ -157,6 +182,40 @@ impl<D: RecordingDisk> Writer<D> {
         self.perform(track, steps, now);
     }
 
+    /// Records what a gate lets through.
+    fn pass(&mut self, track: &mut Track<D::File>, passed: Passed, now: Duration) {
+        if passed.ends_file {
+            self.end_track(track, now);
+        }
+        for item in passed.items {
+            match item {
+                Held::Unit { unit, after_gap } => self.record(track, unit, after_gap, now),
+                Held::Scene(scene) => track.hold(scene),
+            }
+        }
+        let mut report = track.shared.report();
+        report.dropped_groups += passed.lost_groups;
+        if !matches!(report.state, RecordingState::Failing { .. }) && track.cutter.waits_for_key() {
+            report.state = track.idle_state(self.file_length, now);
+        }
+    }
+
+    /// Takes a unit that is to be in a file.
+    fn record(
+        &mut self,
+        track: &mut Track<D::File>,
+        unit: CodedUnit,
+        after_gap: bool,
+        now: Duration,
+    ) {
+        if track.file.is_none() && now < track.retry_at {
+            track.shared.dropped(u64::from(unit.is_key));
+        } else {
+            let steps = track.cutter.push(unit, after_gap, now);
+            self.perform(track, steps, now);
+        }
+    }
+
     fn perform(&mut self, track: &mut Track<D::File>, steps: Vec<Step>, now: Duration) {
         for step in steps {
             match step {
@@ -170,8 +229,12 @@ impl<D: RecordingDisk> Writer<D> {
         }
         let mut report = track.shared.report();
         report.dropped_groups += track.cutter.take_lost_groups();
-        if track.cutter.waits_for_key() && report.state == RecordingState::Recording {
-            report.state = RecordingState::Waiting;
+        let is_well = matches!(
+            report.state,
+            RecordingState::Recording | RecordingState::Armed
+        );
+        if track.cutter.waits_for_key() && is_well {
+            report.state = track.idle_state(self.file_length, now);
         }
     }
 
@@ -265,13 +328,39 @@ impl<D: RecordingDisk> Writer<D> {
 
 impl<F> Track<F> {
     fn new(shared: Arc<SourceShared>, file_length: Duration) -> Self {
+        let gate = match &shared.mode {
+            RecordMode::Continuous => None,
+            RecordMode::Events(rule) => Some(Gate::new(rule.clone())),
+        };
         Self {
             cutter: Cutter::new(shared.source, file_length),
+            gate,
             shared,
             file: None,
             scenes: PendingScenes::default(),
             backoff: Backoff::new(RETRY_FIRST, RETRY_LONGEST),
             retry_at: Duration::ZERO,
+        }
+    }
+
+    /// Keeps a scene for the next fragment.
+    fn hold(&mut self, scene: Scene) {
+        let dropped = self.scenes.push(scene, !self.cutter.waits_for_key());
+        self.shared.dropped_scenes(dropped);
+    }
+
+    /// Whether the disk has failed and is to be tried again.
+    fn is_test(&self, now: Duration) -> bool {
+        let state = &self.shared.report().state;
+        matches!(state, RecordingState::Failing { .. }) && now >= self.retry_at
+    }
+
+    /// The state while no unit waits to be written. `limit`: from then on a source is silent.
+    fn idle_state(&self, limit: Duration, now: Duration) -> RecordingState {
+        let gate = self.gate.as_ref();
+        match gate.is_some_and(|gate| gate.is_armed(limit, now)) {
+            true => RecordingState::Armed,
+            false => RecordingState::Waiting,
         }
     }
 

@@ -223,7 +223,7 @@ fn scenes_go_into_the_fragment_of_their_frame_or_the_next() {
     rig.give(group);
     let key = rig.camera.key();
     rig.give([key]);
-    rig.writer.scene(&rig.shared, late.clone());
+    rig.writer.scene(&rig.shared, late.clone(), rig.camera.at);
     rig.finish();
     let times = times_of(&rig);
     for (frames, scenes) in &times[..4] {
@@ -244,7 +244,7 @@ fn scenes_after_the_end_of_a_file_are_in_the_next_one() {
     let key = rig.camera.key();
     rig.give([key.clone()]);
     let late = scene_of(&group[4]);
-    rig.writer.scene(&rig.shared, late.clone());
+    rig.writer.scene(&rig.shared, late.clone(), rig.camera.at);
     rig.finish();
     assert_eq!(rig.report().files, 2);
     let times = times_of(&rig);
@@ -286,7 +286,7 @@ fn scenes_alone_change_nothing_and_do_not_pile_up() {
     let (mut rig, mut plain) = (Rig::new(), Rig::new());
     let scene = scene_of(&rig.camera.clone().key());
     // Nothing is known of the source yet.
-    rig.writer.scene(&rig.shared, scene);
+    rig.writer.scene(&rig.shared, scene, rig.camera.at);
     for rig in [&mut rig, &mut plain] {
         rig.seconds(3);
         rig.writer.tick(rig.camera.at + Duration::from_secs(60));
@@ -296,10 +296,11 @@ fn scenes_alone_change_nothing_and_do_not_pile_up() {
     let mut camera = rig.camera.clone();
     for _ in 0..3600 * 5 {
         let scene = scene_of(&camera.other());
-        rig.writer.scene(&rig.shared, scene);
+        rig.writer.scene(&rig.shared, scene, rig.camera.at);
     }
     let other = Arc::new(SourceShared::new(SourceId(7)));
-    rig.writer.scene(&other, scene_of(&camera.other()));
+    rig.writer
+        .scene(&other, scene_of(&camera.other()), camera.at);
     assert_eq!(rig.report(), plain.report());
     rig.seconds(2);
     rig.finish();
@@ -317,7 +318,7 @@ fn too_many_scenes_of_a_fragment_are_counted_and_its_pictures_stay() {
     let scene = scene_of(&key);
     rig.give([key]);
     for _ in 0..1003 {
-        rig.writer.scene(&rig.shared, scene.clone());
+        rig.writer.scene(&rig.shared, scene.clone(), rig.camera.at);
     }
     assert_eq!(rig.report().dropped_scenes, 3);
     // More classes than a reader accepts: the scenes have no room, the pictures do.
@@ -326,7 +327,7 @@ fn too_many_scenes_of_a_fragment_are_counted_and_its_pictures_stay() {
         other.objects = vec![other.objects[0].clone(); 2];
         other.objects[0].class_name = format!("a{class}").into();
         other.objects[1].class_name = format!("b{class}").into();
-        rig.writer.scene(&rig.shared, other);
+        rig.writer.scene(&rig.shared, other, rig.camera.at);
     }
     rig.finish();
     let times = times_of(&rig);
