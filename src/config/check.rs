@@ -51,13 +51,15 @@ impl Checker<'_> {
         let mqtt = self.mqtt(&raw.mqtt, raw.processor.encoding);
         let processor = self.processor(&raw.processor);
         let http = self.address("processor.http", raw.processor.http.as_deref());
+        let sources = self.sources(raw, selection);
+        let record = self.record(&raw.record, processor.backend, &sources);
         let first: Vec<PathBuf> = raw.models_dirs.iter().map(PathBuf::from).collect();
         Settings {
             instance_id: self.instance_id(raw.instance_id.as_deref()),
             mqtt,
-            sources: self.sources(raw, selection),
+            sources,
             processor,
-            record: self.record(&raw.record),
+            record,
             wall: self.wall(raw, selection),
             models_dirs: models_dirs(&first),
             http,

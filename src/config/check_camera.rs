@@ -16,6 +16,7 @@ use crate::base::SourceId;
 pub(super) struct Inherited {
     stream: StreamChoice,
     analysis: AnalysisSettings,
+    event_classes: Option<Vec<String>>,
     stall_limit: Duration,
     start_limit: Duration,
 }
@@ -23,7 +24,10 @@ pub(super) struct Inherited {
 impl Checker<'_> {
     pub(super) fn inherited(&mut self, raw: &RawSettings) -> Inherited {
         let RawSettings {
-            processor, wall, ..
+            processor,
+            wall,
+            record,
+            ..
         } = raw;
         let classes = processor.classes.as_deref();
         let analysis = AnalysisSettings {
@@ -34,6 +38,9 @@ impl Checker<'_> {
                 .map(|fps| self.rate("processor.max_fps", fps)),
             decode: DecodeChoice::Auto,
         };
+        let event_classes = record.event_classes.as_deref();
+        let event_classes =
+            event_classes.map(|classes| self.event_classes("record.event_classes", classes));
         // The limits of both roles are checked. Cameras inherit those of the role that runs.
         let of_processor = (
             self.within("processor", processor.stall_limit()),
@@ -51,6 +58,7 @@ impl Checker<'_> {
         Inherited {
             stream,
             analysis,
+            event_classes,
             stall_limit,
             start_limit,
         }
@@ -89,6 +97,10 @@ impl Checker<'_> {
             chosen.as_ref().map(|(location, _)| location),
         );
         let analysis = self.analysis(path, raw, &inherited.analysis);
+        let event_classes = match &raw.event_classes {
+            Some(classes) => Some(self.event_classes(&at("event_classes"), classes)),
+            None => inherited.event_classes.clone(),
+        };
         let (location, in_uri) = chosen?;
         let (tls, jitter_buffer, stall_limit, start_limit) = stream;
         Some(SourceSettings {
@@ -105,6 +117,7 @@ impl Checker<'_> {
             },
             analysis,
             record: raw.record,
+            event_classes,
         })
     }
 

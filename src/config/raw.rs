@@ -144,8 +144,10 @@ settings! {
         /// Pictures that a processor decodes: auto (as few as max_fps needs: key frames alone where they come often enough), all, or
         /// key (key frames alone).
         pub decode: DecodeChoice = DecodeChoice::Auto;
-        /// What of this camera is recorded, if the table `record` names a directory: continuous, or off.
+        /// What of this camera is recorded, if the table `record` names a directory: continuous, events, or off.
         pub record: RecordChoice = RecordChoice::Continuous;
+        /// Classes whose objects are events of this camera. Default: those of the table `record`.
+        pub event_classes: Option<Vec<String>>;
         /// Maximum time without an access unit from this camera. Default: the role's.
         pub stall_limit: Option<Span>, within STALL_LIMITS;
         /// Maximum time from PLAY to the first decoded frame of this camera. Default: the role's.

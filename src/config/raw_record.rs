@@ -24,6 +24,13 @@ settings! {
         pub durable_every: Span = Span::seconds(5), within SECOND..=MINUTE;
         /// Length of a file, {range}. A file ends with the first key frame after it.
         pub file_length: Span = Span::seconds(60), within Duration::from_secs(2)..=10 * MINUTE;
+        /// Time before an event that is recorded too, {range}, where only events are recorded. A recording begins with the key frame
+        /// before it.
+        pub pre_roll: Span = Span::seconds(10), within Duration::ZERO..=MINUTE;
+        /// Time after an event that is recorded too, {range}, where only events are recorded.
+        pub post_roll: Span = Span::seconds(10), within SECOND..=10 * MINUTE;
+        /// Classes whose objects are events. Default: all that are published.
+        pub event_classes: Option<Vec<String>>;
         /// Whether to record to an eMMC or an SD card, which continuous recording wears out.
         pub accept_wear: bool = false;
     }

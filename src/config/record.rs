@@ -20,6 +20,10 @@ pub struct RecordSettings {
     pub durable_every: Duration,
     /// Length of a file, up to the next key frame.
     pub file_length: Duration,
+    /// Time before an event that is recorded too.
+    pub pre_roll: Duration,
+    /// Time after an event that is recorded too.
+    pub post_roll: Duration,
     /// Whether recordings may lie on a medium that they wear out within some years.
     pub accept_wear: bool,
 }
@@ -30,6 +34,8 @@ choice! {
         /// All that it sends.
         #[default]
         Continuous,
+        /// Events, with some time before and after them.
+        Events,
         /// Nothing.
         Off,
     }

@@ -37,7 +37,7 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
 /// The number of cameras that are to be recorded.
 fn cameras(loaded: &Loaded) -> usize {
     let sources = loaded.settings.sources.values();
-    let recorded = sources.filter(|source| source.record == RecordChoice::Continuous);
+    let recorded = sources.filter(|source| source.record != RecordChoice::Off);
     recorded.count()
 }
 

@@ -34,6 +34,8 @@ fn settings(accept_wear: bool, budget_bytes: Option<u64>) -> RecordSettings {
         durable_every: std::time::Duration::from_secs(5),
         file_length: std::time::Duration::from_secs(60),
         accept_wear,
+        pre_roll: std::time::Duration::from_secs(10),
+        post_roll: std::time::Duration::from_secs(10),
     }
 }
 

@@ -210,6 +210,8 @@ pub struct RecordingStatus {
 pub enum RecordingState {
     /// What it sends is written to files.
     Recording,
+    /// Events are recorded, and there is none now.
+    Armed,
     /// It sends nothing at present, or no key frame yet.
     Waiting,
     /// The disk does not take what it sends. The processor tries again.
@@ -223,6 +225,7 @@ impl RecordingState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Recording => "recording",
+            Self::Armed => "armed",
             Self::Waiting => "waiting",
             Self::Failing => "failing",
             Self::Refused => "refused",

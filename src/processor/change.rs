@@ -1,11 +1,13 @@
 //! Decides which parts of a processor a new configuration replaces. No side effects.
 
-use crate::config::{Settings, SourceSettings};
+use crate::config::{RecordChoice, Settings, SourceSettings};
 use crate::control::Change;
 
 /// The change of a source that both configurations have.
 pub(super) fn between(old: &SourceSettings, new: &SourceSettings) -> Change {
-    if old.stream != new.stream || old.record != new.record {
+    let records_otherwise = old.record != new.record
+        || (new.record == RecordChoice::Events && old.event_classes != new.event_classes);
+    if old.stream != new.stream || records_otherwise {
         Change::Restarted
     } else if old != new {
         Change::Updated

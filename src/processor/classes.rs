@@ -2,14 +2,14 @@
 
 use tracing::warn;
 
-use crate::config::SourceSettings;
+use crate::config::{RecordChoice, SourceSettings};
 use crate::detect::Labels;
 use crate::role::nearest_class;
 
 /// Maximum number of class names in a message.
 const MOST_NAMED: usize = 100;
 
-/// Warns of each class in the filter of `source` that `labels`, the classes of `model`, do not contain.
+/// Warns of each class in the filters of `source` that `labels`, the classes of `model`, do not contain.
 pub(super) fn warn_of_unknown(source: &SourceSettings, model: &str, labels: &Labels) {
     for class in unknown(source.analysis.classes.as_deref(), labels) {
         warn!(
@@ -19,6 +19,19 @@ pub(super) fn warn_of_unknown(source: &SourceSettings, model: &str, labels: &Lab
             model,
             labels = listed(labels),
             "the model has no class of this name, so nothing is published for it; correct `classes`, or use a model that \
+             has this class"
+        );
+    }
+    let of_events = source.event_classes.as_deref();
+    let of_events = of_events.filter(|_| source.record == RecordChoice::Events);
+    for class in unknown(of_events, labels) {
+        warn!(
+            source_id = %source.id,
+            class,
+            nearest = nearest_class(class, labels.iter().map(|label| &**label)),
+            model,
+            labels = listed(labels),
+            "the model has no class of this name, so no event of it is recorded; correct `event_classes`, or use a model that \
              has this class"
         );
     }

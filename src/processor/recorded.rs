@@ -9,20 +9,26 @@ use arc_swap::ArcSwapOption;
 use crate::base::{FrameMeta, SourceId};
 use crate::event::DetectedObject;
 use crate::media::{CodedUnit, UnitSink};
-use crate::record::{RecordedSource, Recorder, Scene, SceneObject};
+use crate::record::{RecordMode, RecordedSource, Recorder, Scene, SceneObject};
 
 /// One camera, recorded as soon as there is a recorder.
 pub(super) struct RecordedCamera {
     id: SourceId,
+    mode: RecordMode,
     recorder: Arc<ArcSwapOption<Recorder>>,
     recorded: OnceLock<Arc<RecordedSource>>,
 }
 
 impl RecordedCamera {
     /// A camera whose recorder may come later.
-    pub(super) fn new(id: SourceId, recorder: Arc<ArcSwapOption<Recorder>>) -> Self {
+    pub(super) fn new(
+        id: SourceId,
+        mode: RecordMode,
+        recorder: Arc<ArcSwapOption<Recorder>>,
+    ) -> Self {
         Self {
             id,
+            mode,
             recorder,
             recorded: OnceLock::new(),
         }
@@ -41,7 +47,7 @@ impl UnitSink for RecordedCamera {
     fn unit(&self, unit: CodedUnit) {
         let recorded = self.recorded.get().cloned().or_else(|| {
             let recorder = self.recorder.load();
-            let recorded = recorder.as_ref()?.source(self.id);
+            let recorded = recorder.as_ref()?.source_in(self.id, self.mode.clone());
             Some(self.recorded.get_or_init(|| recorded).clone())
         });
         if let Some(recorded) = recorded {

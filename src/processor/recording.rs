@@ -18,7 +18,7 @@ use crate::base::{Backoff, Clock, SourceId, Stop};
 use crate::config::{Location, RecordChoice, RecordSettings, Settings, SourceSettings};
 use crate::event::{RecordingState, RecordingStatus};
 use crate::media::Codec;
-use crate::record::{self, Medium, Recorder, RecordingReport};
+use crate::record::{self, EventRule, Medium, RecordMode, Recorder, RecordingReport};
 
 /// Time between two looks at the recorder, whose changes are published.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -29,6 +29,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The recording of one directory. Dropping it closes the files, and waits for that for some seconds.
 pub(super) struct Recording {
+    settings: RecordSettings,
     shared: Arc<Shared>,
     stop: Stop,
     ended: Stop,
@@ -48,16 +49,25 @@ pub(super) fn recorded(
     recording: Option<&Recording>,
     source: &SourceSettings,
 ) -> Option<Arc<RecordedCamera>> {
-    let recorder = &recording?.shared.recorder;
-    let camera = || Arc::new(RecordedCamera::new(source.id, recorder.clone()));
-    (source.record == RecordChoice::Continuous).then(camera)
+    let recording = recording?;
+    let mode = match source.record {
+        RecordChoice::Continuous => RecordMode::Continuous,
+        RecordChoice::Events => RecordMode::Events(EventRule {
+            pre_roll: recording.settings.pre_roll,
+            post_roll: recording.settings.post_roll,
+            classes: source.event_classes.clone(),
+        }),
+        RecordChoice::Off => return None,
+    };
+    let recorder = recording.shared.recorder.clone();
+    Some(Arc::new(RecordedCamera::new(source.id, mode, recorder)))
 }
 
 impl Recording {
     /// The recording that the settings want. If the system gives no thread for it, there is none, and the log says so.
     pub(super) fn of(settings: &Settings, pipeline: &Arc<Pipeline>) -> Option<Self> {
         let (clock, weak) = (pipeline.clock.clone(), Arc::downgrade(pipeline));
-        let recorded = |source: &&SourceSettings| source.record == RecordChoice::Continuous;
+        let recorded = |source: &&SourceSettings| source.record != RecordChoice::Off;
         let cameras = settings.sources.values().filter(recorded).count();
         Self::start(settings.record.as_ref()?, cameras, clock, weak)
             .inspect_err(|error| warn!(%error, "nothing is recorded: the system gives no thread"))
@@ -72,6 +82,7 @@ impl Recording {
         pipeline: Weak<Pipeline>,
     ) -> io::Result<Self> {
         let recording = Self {
+            settings: settings.clone(),
             shared: Arc::default(),
             stop: Stop::default(),
             ended: Stop::default(),
@@ -182,6 +193,7 @@ impl Shared {
         Some(match recorded.map(|recorded| &recorded.state) {
             None | Some(record::RecordingState::Waiting) => is(RecordingState::Waiting),
             Some(record::RecordingState::Recording) => is(RecordingState::Recording),
+            Some(record::RecordingState::Armed) => is(RecordingState::Armed),
             Some(record::RecordingState::Failing { reason, .. }) => {
                 because(RecordingState::Failing, reason.clone())
             }

@@ -334,6 +334,7 @@ fn state(state: Option<event::RecordingState>) -> RecordingState {
     match state {
         None => RecordingState::Off,
         Some(event::RecordingState::Recording) => RecordingState::Recording,
+        Some(event::RecordingState::Armed) => RecordingState::Armed,
         Some(event::RecordingState::Waiting) => RecordingState::Waiting,
         Some(event::RecordingState::Failing) => RecordingState::Failing,
         Some(event::RecordingState::Refused) => RecordingState::Refused,

@@ -159,6 +159,20 @@ const OF_LINK: &[Metric<LinkCounters>] = &[
     ),
 ];
 
+/// The metrics of the state of recording: name, help, and whether it is 1.
+const OF_STATES: &[(&str, &str, fn(RecordingState) -> bool)] = &[
+    (
+        "recording",
+        "1 while the source is recorded as configured: what it sends is written to files, or no event runs",
+        |state| matches!(state, RecordingState::Recording | RecordingState::Armed),
+    ),
+    (
+        "recording_armed",
+        "1 while only events of the source are recorded, and none runs",
+        |state| state == RecordingState::Armed,
+    ),
+];
+
 /// The metrics of each recorded source.
 const OF_RECORDINGS: &[Metric<SourceReport>] = &[
     (
@@ -242,16 +256,13 @@ impl MetricsSource for Processor {
                 each.map(|source| sample(Some(source.id), name, help, kind, value(source))),
             );
         }
-        samples.extend(sources.iter().filter_map(|source| {
-            let is_recorded = source.recording()?.state == Some(RecordingState::Recording);
-            Some(sample(
-                Some(source.id),
-                "recording",
-                "1 while what the source sends is written to files",
-                Kind::Gauge,
-                f64::from(is_recorded),
-            ))
-        }));
+        for &(name, help, value) in OF_STATES {
+            samples.extend(sources.iter().filter_map(|source| {
+                let state = source.recording()?.state;
+                let value = f64::from(state.is_some_and(value));
+                Some(sample(Some(source.id), name, help, Kind::Gauge, value))
+            }));
+        }
         if let Some(recording) = self.recording() {
             for &(name, help, kind, value) in OF_SPACE {
                 samples.push(sample(None, name, help, kind, value(&recording.space)));

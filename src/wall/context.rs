@@ -186,7 +186,8 @@ impl WallContext {
         let recording = status.and_then(|status| status.recording.as_ref()?.state);
         let recording = match recording {
             Some(RecordingState::Failing | RecordingState::Refused) => Recording::Failing,
-            Some(RecordingState::Recording | RecordingState::Waiting) | None => Recording::Ok,
+            Some(RecordingState::Recording | RecordingState::Armed | RecordingState::Waiting)
+            | None => Recording::Ok,
         };
         drop(claims);
         let analysis = Analysis::of(

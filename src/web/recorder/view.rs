@@ -133,6 +133,8 @@ pub struct Camera {
 pub enum RecordingState {
     /// What it sends is written.
     Recording,
+    /// Events are recorded, and there is none now.
+    Armed,
     /// It sends nothing at present.
     Waiting,
     /// The disk does not take it.
