@@ -66,6 +66,8 @@ mod recording;
 #[cfg(feature = "testcam")]
 mod recording_commands;
 #[cfg(feature = "testcam")]
+mod recording_events;
+#[cfg(feature = "testcam")]
 mod reload;
 #[cfg(feature = "testcam")]
 mod retries;

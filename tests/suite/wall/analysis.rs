@@ -225,6 +225,11 @@ fn a_camera_that_its_processor_can_not_record_says_so() {
         said.recorded(SourceState::Live, is(RecordingState::Recording, None));
         wall.until_says(0, "");
     }
+    // While there is no event, nothing is missing.
+    said.recorded(SourceState::Live, is(RecordingState::Failing, disk));
+    wall.until_says(0, "NOT RECORDING");
+    said.recorded(SourceState::Live, is(RecordingState::Armed, None));
+    wall.until_says(0, "");
     // Both states are shown, one below the other.
     said.recorded(SourceState::Paused, is(RecordingState::Failing, disk));
     wall.until_says(0, "PAUSED · NOT RECORDING");
