@@ -70,12 +70,17 @@ impl Cameras {
             .collect()
     }
 
-    /// GStreamer's elements that decode camera `id`, as the program itself arranges them.
-    pub(crate) fn decoding(&self, id: u32) -> String {
+    /// GStreamer's elements that receive camera `id`, as the program itself arranges them.
+    pub(crate) fn receiving(&self, id: u32) -> String {
         format!(
-            "rtspsrc location={} protocols=tcp latency=50 ! rtph264depay ! h264parse ! avdec_h264 max-threads=1",
+            "rtspsrc location={} protocols=tcp latency=50 ! rtph264depay ! h264parse",
             self.url(id)
         )
+    }
+
+    /// GStreamer's elements that decode camera `id`, as the program itself arranges them.
+    pub(crate) fn decoding(&self, id: u32) -> String {
+        format!("{} ! avdec_h264 max-threads=1", self.receiving(id))
     }
 
     /// Decodes all cameras with GStreamer's own tools and drops the pictures.

@@ -12,19 +12,24 @@ use std::time::{Duration, Instant};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use nvr::base::{Clock, PatternCode, Plane, Size, unix_now};
+use nvr::base::{Clock, PatternCode, Plane, Size, cache_dir, unix_now};
 use nvr::config::{ConfigSource, Environment, WallFlags};
 use nvr::wall::Wall;
 use nvr::web::wall::WallView;
 
 use crate::cameras::{Cameras, WARM_UP};
-use crate::process::{Process, broker, nvr};
+use crate::process::{Process, broker, free_port, nvr};
+use crate::recording;
 use crate::table::Table;
 
 const CAMERA: Size = Size::new(640, 360);
 const FRAME: Duration = Duration::from_millis(40);
 const JITTER_BUFFER_MS: u32 = 20;
 const FRAMES: usize = 1000;
+/// How often the wall is measured beside a recorder, and as often without.
+const RECORDER_ROUNDS: u32 = 2;
+/// From one scene of the wall to the next, in milliseconds.
+const SCENE_MS: f64 = 17.0;
 /// Time between two readings of the scene, which is the maximum error.
 const LOOK: Duration = Duration::from_millis(1);
 /// From 1900, where NTP counts from, to 1970.
@@ -60,6 +65,49 @@ pub(crate) fn measure() {
         "aligned: p99 beyond the budget in ms",
         part(&beyond, 0.99),
         80.0,
+    );
+    table.print();
+}
+
+/// Prints the latency of frames of `latest` while a processor receives cameras, and while it records them.
+///
+/// The wall, its camera and the encoder of that run on the same machine. The processor decodes nothing in both cases, and they take
+/// turns, so what differs is the recording alone.
+pub(crate) fn measure_beside_recorder() {
+    let cameras = Cameras::pattern(1, CAMERA);
+    let recorded = Cameras::footage(recording::CAMERAS, recording::CAMERA);
+    let (_broker, mqtt) = broker();
+    let (first, _) = watch(&cameras.url(0));
+    println!(
+        "one camera as above, beside a processor of {} cameras, {}; {RECORDER_ROUNDS} x {FRAMES} frames each\n",
+        recording::CAMERAS,
+        recording::CAMERA
+    );
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ages_beside = |records: bool| {
+        let dir = tempfile::tempdir_in(cache_dir()).expect("a folder for recordings");
+        let file = dir.path().join("nvr.toml");
+        let mut command = recording::processor(&recorded, false, &file, mqtt, free_port());
+        command.stdout(Stdio::null());
+        if records {
+            command.arg("--record").arg(dir.path());
+        }
+        let _processor = Process::start(&mut command);
+        std::thread::sleep(WARM_UP);
+        shown(&runtime, &cameras, mqtt, "latest", first).0
+    };
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..RECORDER_ROUNDS {
+        without.extend(ages_beside(false));
+        with.extend(ages_beside(true));
+    }
+    told("without recording", &mut without);
+    told("with recording", &mut with);
+    let mut table = Table::default();
+    table.at_most(
+        "p99 with recording - without, in ms",
+        part(&with, 0.99) - part(&without, 0.99),
+        SCENE_MS,
     );
     table.print();
 }

@@ -23,6 +23,8 @@ pub(crate) struct Use {
     pub(crate) cores: f64,
     /// VmHWM.
     pub(crate) peak_mb: f64,
+    /// VmRSS at the end.
+    pub(crate) resident_mb: f64,
     /// Voluntary context switches of all threads, a second.
     pub(crate) wakeups_per_second: f64,
 }
@@ -53,6 +55,7 @@ impl Process {
         Use {
             cores: (self.cpu_seconds() - cpu) / seconds,
             peak_mb: self.field("status", "VmHWM:") / 1024.0,
+            resident_mb: self.field("status", "VmRSS:") / 1024.0,
             wakeups_per_second: (self.switches() - switches) / seconds,
         }
     }
