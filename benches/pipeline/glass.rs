@@ -75,7 +75,6 @@ pub(crate) fn measure() {
 /// turns, so what differs is the recording alone.
 pub(crate) fn measure_beside_recorder() {
     let cameras = Cameras::pattern(1, CAMERA);
-    let recorded = Cameras::footage(recording::CAMERAS, recording::CAMERA);
     let (_broker, mqtt) = broker();
     let (first, _) = watch(&cameras.url(0));
     println!(
@@ -85,6 +84,7 @@ pub(crate) fn measure_beside_recorder() {
     );
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let ages_beside = |records: bool| {
+        let recorded = Cameras::footage(recording::CAMERAS, recording::CAMERA);
         let dir = tempfile::tempdir_in(cache_dir()).expect("a folder for recordings");
         let file = dir.path().join("nvr.toml");
         let mut command = recording::processor(&recorded, false, &file, mqtt, free_port());
@@ -94,7 +94,10 @@ pub(crate) fn measure_beside_recorder() {
         }
         let _processor = Process::start(&mut command);
         std::thread::sleep(WARM_UP);
-        shown(&runtime, &cameras, mqtt, "latest", first).0
+        let (ages, _) = shown(&runtime, &cameras, mqtt, "latest", first);
+        // Before its viewer: GStreamer's server may abort when many sessions vanish at once.
+        drop(recorded);
+        ages
     };
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..RECORDER_ROUNDS {
