@@ -27,7 +27,7 @@ test: ## Everything that must pass before a change lands, with the minutes of ea
 test-long: ## The slow tests, which `make test` leaves out
 	@tools/test long
 
-bench: setup build ## Measure processor, wall, and what lies between; prints ratios and their limits
+bench: setup build ## Measure processor, wall, recording, and what lies between; prints ratios and their limits
 	cargo bench --locked
 
 cross: ## Build for aarch64 (into target/aarch64-unknown-linux-gnu) and check what the binary asks for

@@ -44,14 +44,7 @@ pub(crate) fn measure() {
         "one camera, {CAMERA}, 25 fps, encoded live; jitter buffer {JITTER_BUFFER_MS} ms; {FRAMES} frames each\n"
     );
     told("GStreamer's decoder", &mut decoded);
-    let _processor = Process::start(
-        nvr()
-            .args(["processor", "--backend", "scripted", "--max-fps", "5"])
-            .args(["--mqtt-port", &mqtt.to_string()])
-            .args(cameras.sources(1))
-            .env("NVR_LOG", "warn")
-            .stdout(Stdio::null()),
-    );
+    let _processor = analyse(&cameras, mqtt);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut table = Table::default();
     let (mut latest, _) = shown(&runtime, &cameras, mqtt, "latest", first);
@@ -69,6 +62,18 @@ pub(crate) fn measure() {
     table.print();
 }
 
+/// The source of a wall's events, and of the state of its tile, which would hide a part of the picture otherwise.
+fn analyse(cameras: &Cameras, mqtt: u16) -> Process {
+    Process::start(
+        nvr()
+            .args(["processor", "--backend", "scripted", "--max-fps", "5"])
+            .args(["--mqtt-port", &mqtt.to_string()])
+            .args(cameras.sources(1))
+            .env("NVR_LOG", "warn")
+            .stdout(Stdio::null()),
+    )
+}
+
 /// Prints the latency of frames of `latest` while a processor receives cameras, and while it records them.
 ///
 /// The wall, its camera and the encoder of that run on the same machine. The processor decodes nothing in both cases, and they take
@@ -77,6 +82,7 @@ pub(crate) fn measure_beside_recorder() {
     let cameras = Cameras::pattern(1, CAMERA);
     let (_broker, mqtt) = broker();
     let (first, _) = watch(&cameras.url(0));
+    let _processor = analyse(&cameras, mqtt);
     println!(
         "one camera as above, beside a processor of {} cameras, {}; {RECORDER_ROUNDS} x {FRAMES} frames each\n",
         recording::CAMERAS,
@@ -92,7 +98,7 @@ pub(crate) fn measure_beside_recorder() {
         if records {
             command.arg("--record").arg(dir.path());
         }
-        let _processor = Process::start(&mut command);
+        let _recorder = Process::start(&mut command);
         std::thread::sleep(WARM_UP);
         let (ages, _) = shown(&runtime, &cameras, mqtt, "latest", first);
         // Before its viewer: GStreamer's server may abort when many sessions vanish at once.

@@ -199,7 +199,7 @@ impl Part {
     }
 }
 
-/// A processor of all cameras without a detector. Writes its `file`.
+/// A processor of all cameras without a detector. Writes its `file`. The ids begin at 1: a wall beside it shows another camera, 0.
 pub(crate) fn processor(
     cameras: &Cameras,
     decodes: bool,
@@ -215,16 +215,19 @@ pub(crate) fn processor(
     let mut document = format!("[processor]\nbackend = \"none\"\n{rate}");
     for id in 0..CAMERAS {
         let url = cameras.url(id);
-        document += &format!("[[camera]]\nid = {id}\nuri = \"{url}\"\n{choice}");
+        document += &format!("[[camera]]\nid = {}\nuri = \"{url}\"\n{choice}", id + 1);
     }
     fs::write(file, document).expect("it can be written");
     let mut command = nvr();
     command
         .args(["processor", "--no-tracking", "--config"])
         .arg(file)
+        .args(["--instance-id", "recorder"])
         .args(["--mqtt-port", &mqtt.to_string()])
         .args(["--http", &format!("127.0.0.1:{http}")])
-        // Decoders that are too slow say so.
+        // As its unit has it.
+        .env("MALLOC_ARENA_MAX", "2")
+        // Decoders that are too slow say so in warnings.
         .env("NVR_LOG", "error");
     command
 }
