@@ -46,6 +46,13 @@ impl DetectorRequest {
     }
 }
 
+impl LoadedDetector {
+    /// Whether it is none at all, and needs no pictures.
+    pub fn is_absent(&self) -> bool {
+        self.backend == idle::NAME
+    }
+}
+
 /// Finds the model, checks its files, and loads it. Blocks for seconds; call it while the current detector continues to
 /// work.
 ///

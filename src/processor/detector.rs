@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::classes::warn_of_unknown;
-use super::source::confidence_floor;
+use super::source::{Source, confidence_floor};
 use crate::base::Size;
 use crate::config::{Backend, Settings, SourceSettings};
 use crate::control::{DetectorStatus, DetectorWork};
@@ -22,6 +22,8 @@ pub(super) struct DetectorInfo {
     pub(super) input: Size,
     /// Whether it has other lanes for one source than for several.
     pub(super) follows_sources: bool,
+    /// Whether it is none at all.
+    pub(super) is_absent: bool,
 }
 
 impl DetectorInfo {
@@ -32,7 +34,13 @@ impl DetectorInfo {
             labels: opened.labels.clone(),
             input: opened.detector.input_size(),
             follows_sources: opened.follows_sources,
+            is_absent: opened.is_absent(),
         }
+    }
+
+    /// Requests the pictures that it needs.
+    pub(super) fn request_from(&self, source: &Source) {
+        source.request_output(self.input, self.is_absent);
     }
 
     /// Its status after `work`. Between a swap and the next frame the work is still that of the detector before; it does not

@@ -320,7 +320,7 @@ impl Processor {
         let link = &self.pipeline.sink.load().link;
         link.set_classes(&running.detector.labels);
         for source in self.pipeline.sources.load().values() {
-            source.request_output(running.detector.input);
+            running.detector.request_from(source);
         }
         Ok(())
     }
@@ -357,7 +357,7 @@ impl Processor {
             sources.insert(id, source.clone());
         });
         self.pipeline.sink.load().status(&source);
-        source.request_output(running.detector.input);
+        running.detector.request_from(&source);
         let options = OpenOptions {
             output: source.output(),
             units: recorded.map(|recorded| recorded as Arc<dyn UnitSink>),
@@ -372,7 +372,7 @@ impl Processor {
         if let (Some(source), Some(settings)) = (source, running.settings.sources.get(&id)) {
             source.update(settings.clone(), running.settings.processor.tracking);
             source.pause(running.is_paused(id));
-            source.request_output(running.detector.input);
+            running.detector.request_from(&source);
         }
     }
 

@@ -14,13 +14,16 @@ use super::rate::{RateLimit, RateMeter, interval};
 use super::recorded::RecordedCamera;
 use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Mailbox, Size, SourceId, unix_now};
-use crate::config::{AnalysisSettings, SourceSettings};
+use crate::config::{AnalysisSettings, DecodeChoice, SourceSettings};
 use crate::detect::{Detection, Inferred};
 use crate::event::RecordingStatus;
 use crate::media::{
     Need, NextFrame, Output, OutputControl, SourceCounters, SourceListener, SourceSnapshot,
 };
 use crate::track::{Tracker, TrackerSettings};
+
+/// Pictures per second that are decoded where there is no detector, of key frames alone: decoding is most of what a camera costs.
+const IDLE_FPS: f64 = 1.0;
 
 /// Called when the state of a source has changed; it publishes the status again.
 pub(super) type Changed = dyn Fn(&Source) + Send + Sync;
@@ -146,13 +149,17 @@ impl Source {
         self.output.clone()
     }
 
-    /// Requests pictures of the detector's input size, at the analysis rate.
-    pub(super) fn request_output(&self, input: Size) {
+    /// Requests pictures of the detector's input size, at the analysis rate. If there is no detector, only people ask for pictures.
+    pub(super) fn request_output(&self, input: Size, is_idle: bool) {
         let settings = self.settings.load();
+        let (max_fps, decode) = match is_idle {
+            true => (Some(IDLE_FPS), DecodeChoice::Key),
+            false => (settings.analysis.max_fps, settings.analysis.decode),
+        };
         self.output.set(Output {
             needs: vec![Need::Within(input)],
-            max_fps: settings.analysis.max_fps,
-            decode: settings.analysis.decode,
+            max_fps,
+            decode,
         });
     }
 
