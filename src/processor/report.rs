@@ -70,6 +70,8 @@ fn is_live(source: &Source) -> bool {
         .is_some_and(|snapshot| snapshot.health == Health::Live)
 }
 
+/// Name and help of a metric that is 1 or 0, and when it is 1.
+type StateMetric = (&'static str, &'static str, fn(RecordingState) -> bool);
 /// A metric's name, help, type and value; the value is read from a `T`.
 type Metric<T> = (&'static str, &'static str, Kind, fn(&T) -> f64);
 
@@ -159,8 +161,8 @@ const OF_LINK: &[Metric<LinkCounters>] = &[
     ),
 ];
 
-/// The metrics of the state of recording: name, help, and whether it is 1.
-const OF_STATES: &[(&str, &str, fn(RecordingState) -> bool)] = &[
+/// The metrics of the state of recording: 1 if it is so.
+const OF_STATES: &[StateMetric] = &[
     (
         "recording",
         "1 while the source is recorded as configured: what it sends is written to files, or no event runs",

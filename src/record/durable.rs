@@ -43,7 +43,7 @@ impl<D: RecordingDisk> Writer<D> {
         for track in tracks.values_mut() {
             let unsynced = track.file.as_ref().filter(|file| !file.is_durable());
             if let Some(Err(fault)) = unsynced.map(|file| file.sync(&self.disk)) {
-                lose_file(track, &fault, now);
+                lose_file(&self.disk, track, &fault, now);
             }
         }
         let open = tracks.values().filter_map(|track| track.file.as_ref());
@@ -62,7 +62,7 @@ impl<D: RecordingDisk> Writer<D> {
             let unsynced = track.file.as_mut().filter(|file| !file.is_durable());
             let Some(file) = unsynced else { continue };
             match folders.fault_of(&self.needed(file)) {
-                Some(fault) => lose_file(track, fault, now),
+                Some(fault) => lose_file(&self.disk, track, fault, now),
                 None => {
                     self.declare(&track.shared, file);
                     track.backoff.succeeded();
@@ -140,9 +140,16 @@ fn give_up<F>(shared: &SourceShared, file: &TrackFile<F>, fault: &DiskFault, now
 }
 
 /// Gives up the open file. A sync that failed is not repeated: the system may have dropped what it could not write.
-fn lose_file<F>(track: &mut Track<F>, fault: &DiskFault, now: Duration) {
-    if let Some(file) = track.file.take() {
+fn lose_file<D: RecordingDisk>(
+    disk: &D,
+    track: &mut Track<D::File>,
+    fault: &DiskFault,
+    now: Duration,
+) {
+    if let Some(mut file) = track.file.take() {
         track.shared.dropped(file.groups_at_risk().max(1));
+        // Its content stays as it is, but what is reserved behind it would push out good recordings, each time that one is tried.
+        let _ = file.undo(disk);
     }
     track.fail(fault, now);
 }

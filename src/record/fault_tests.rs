@@ -85,18 +85,23 @@ fn a_sync_that_failed_is_not_repeated_on_its_file() {
     fastrand::seed(2);
     let mut rig = Rig::new();
     let synced = Arc::new(Mutex::new(Vec::new()));
-    let (seen, mut failed) = (synced.clone(), false);
+    let given_back = Arc::new(Mutex::new(Vec::new()));
+    let (seen, freed, mut failed) = (synced.clone(), given_back.clone(), false);
     rig.disk.refuse(move |action, path| {
-        if action != "sync" {
-            return None;
+        match action {
+            "sync" => lock(&seen).push(path.to_owned()),
+            "truncate" => lock(&freed).push(path.to_owned()),
+            _ => {}
         }
-        lock(&seen).push(path.to_owned());
-        (!std::mem::replace(&mut failed, true)).then(|| io::Error::from_raw_os_error(IO_ERROR))
+        let fails = action == "sync" && !std::mem::replace(&mut failed, true);
+        fails.then(|| io::Error::from_raw_os_error(IO_ERROR))
     });
     rig.seconds(30);
     let state = rig.report().state;
     assert_eq!(state, RecordingState::Recording);
     rig.finish();
+    // What was reserved for it does not push out other recordings.
+    assert_eq!(lock(&given_back)[0], Path::new(FIRST));
     let synced = lock(&synced).clone();
     assert_eq!(
         synced

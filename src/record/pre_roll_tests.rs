@@ -162,7 +162,7 @@ proptest! {
         for (kind, bytes, step_ms, clock_ms) in inputs {
             camera.bytes = bytes;
             camera.interval = Duration::from_millis(step_ms);
-            if clock_ms > 4000 || clock_ms < -4000 {
+            if clock_ms.abs() > 4000 {
                 camera.epoch = camera.epoch.saturating_add_signed_ms(clock_ms);
             }
             let mut unit = camera.unit(kind < 2);
