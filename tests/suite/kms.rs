@@ -1,6 +1,9 @@
-//! Tests with real kernel drivers in a virtual machine: displays of two kinds and a camera. `tools/test kms` runs them.
+//! Tests with real kernel drivers in a virtual machine: displays of two kinds, a camera, and disks that fail.
+//! `tools/test kms` runs them.
 
+mod failing_disk;
 mod power_cut;
+mod recorder;
 mod wall;
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ PATH=$PATH:/usr/sbin
 # Change it when a kernel has to be unpacked and compiled anew.
 kms_recipe=2
 # What a guest may load, with what these depend on; what the kernel has built in is passed over.
-kms_modules=(virtio_pci virtio_console virtio_net 9p 9pnet_virtio overlay virtio_gpu vkms vivid virtio_blk ext4 crc32c_generic)
+kms_modules=(virtio_pci virtio_console virtio_net 9p 9pnet_virtio overlay virtio_gpu vkms vivid virtio_blk dm_mod ext4 crc32c_generic)
 
 setup_kms() {
     kms_kernel

@@ -40,8 +40,8 @@ kms_packages() {
     echo qemu-system-x86 busybox-static kmod cpio xz-utils zstd patch
     # The kernel's own tools load its library, whose package has another name in Debian 13.
     echo libelf-dev
-    # The disk of the machine whose power is cut.
-    echo e2fsprogs
+    # The disks of machines that record: one whose power is cut, and one that fails.
+    echo e2fsprogs dmsetup
 }
 
 dist_packages() {

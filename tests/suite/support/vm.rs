@@ -96,12 +96,12 @@ impl Vm {
     }
 
     /// The same with a disk, `/dev/vda`, whose content is in the file `disk`. What the guest has not written when it is dropped
-    /// is lost, as at a loss of power.
+    /// is lost, as at a loss of power. The guest has ext4, and the device mapper for faults of the disk.
     pub(crate) fn boot_with_disk(name: &str, gpu: Gpu, disk: &Path) -> Self {
         Self::boot_machine(
             name,
             gpu,
-            &["virtio_blk", "crc32c_generic", "ext4"],
+            &["virtio_blk", "dm_mod", "crc32c_generic", "ext4"],
             Some(disk),
         )
     }
