@@ -3,6 +3,7 @@
 mod change;
 mod claims;
 mod classes;
+mod demand;
 mod detector;
 mod parts;
 mod pausing;

@@ -10,20 +10,18 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tracing::warn;
 
+use super::demand::Demand;
 use super::rate::{RateLimit, RateMeter, interval};
 use super::recorded::RecordedCamera;
 use crate::base::sync::lock;
 use crate::base::{Clock, Frame, Mailbox, Size, SourceId, unix_now};
-use crate::config::{AnalysisSettings, DecodeChoice, SourceSettings};
+use crate::config::{AnalysisSettings, SourceSettings};
 use crate::detect::{Detection, Inferred};
 use crate::event::RecordingStatus;
 use crate::media::{
     Need, NextFrame, Output, OutputControl, SourceCounters, SourceListener, SourceSnapshot,
 };
 use crate::track::{Tracker, TrackerSettings};
-
-/// Pictures per second that are decoded where there is no detector, of key frames alone: decoding is most of what a camera costs.
-const IDLE_FPS: f64 = 1.0;
 
 /// Called when the state of a source has changed; it publishes the status again.
 pub(super) type Changed = dyn Fn(&Source) + Send + Sync;
@@ -35,7 +33,7 @@ pub(super) struct Source {
     settings: ArcSwap<SourceSettings>,
     mailbox: Arc<Mailbox<SourceId, Frame>>,
     /// The size, format and rate that the session should deliver.
-    output: OutputControl,
+    demand: Demand,
     /// Frames for those who ask for a picture.
     next: NextFrame,
     arriving: Mutex<Arriving>,
@@ -111,7 +109,7 @@ impl Source {
             analysed: Mutex::new(analysed),
             settings: ArcSwap::from_pointee(settings),
             mailbox,
-            output: OutputControl::default(),
+            demand: Demand::default(),
             next: NextFrame::default(),
             counters,
             inferred: AtomicU64::new(0),
@@ -146,21 +144,18 @@ impl Source {
 
     /// The output control for its session.
     pub(super) fn output(&self) -> OutputControl {
-        self.output.clone()
+        self.demand.output()
     }
 
     /// Requests pictures of the detector's input size, at the analysis rate. If there is no detector, only people ask for pictures.
     pub(super) fn request_output(&self, input: Size, is_idle: bool) {
         let settings = self.settings.load();
-        let (max_fps, decode) = match is_idle {
-            true => (Some(IDLE_FPS), DecodeChoice::Key),
-            false => (settings.analysis.max_fps, settings.analysis.decode),
-        };
-        self.output.set(Output {
+        let wanted = Output {
             needs: vec![Need::Within(input)],
-            max_fps,
-            decode,
-        });
+            max_fps: settings.analysis.max_fps,
+            decode: settings.analysis.decode,
+        };
+        self.demand.set(wanted, is_idle);
     }
 
     pub(super) fn settings(&self) -> Arc<SourceSettings> {
@@ -232,6 +227,7 @@ impl Source {
 
     /// Its next frame. Blocks for at most `limit`.
     pub(super) fn next_frame(&self, limit: Duration) -> Option<Frame> {
+        let _asking = self.demand.ask();
         self.next.wait(limit)
     }
 
