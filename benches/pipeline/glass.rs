@@ -93,7 +93,7 @@ pub(crate) fn measure_beside_recorder() {
         let recorded = Cameras::footage(recording::CAMERAS, recording::CAMERA);
         let dir = tempfile::tempdir_in(cache_dir()).expect("a folder for recordings");
         let file = dir.path().join("nvr.toml");
-        let mut command = recording::processor(&recorded, false, &file, mqtt, free_port());
+        let mut command = recording::processor(&recorded, &file, mqtt, free_port());
         command.stdout(Stdio::null());
         if records {
             command.arg("--record").arg(dir.path());

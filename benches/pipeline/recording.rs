@@ -3,9 +3,8 @@
 //! Sixteen cameras of 1280×720 over RTSP/TCP. Each part is one process for all of them; the cameras' server is not counted, nor is the
 //! kernel's own work for the disk. The parts take turns, so that a machine that slows down does so for all of them.
 //!
-//! What is recorded need not be decoded. By default the processor decodes every picture all the same, also without a detector. With
-//! `decode = "key"` and a rate far below that of key frames it decodes one picture at the start of a session and then none: so like is
-//! compared with like. The number of decoded pictures is checked. The processor as it is by default is measured too, without a limit.
+//! What is recorded need not be decoded: without a detector the processor decodes one picture at the start of a session. The number of decoded
+//! pictures is checked, so that like is compared with like.
 
 use std::fs;
 use std::path::Path;
@@ -36,17 +35,15 @@ const FILE_S: u64 = 60;
 enum Part {
     Receive,
     Processor,
-    ProcessorByDefault,
     SplitMux,
     Ffmpeg,
 }
 
-const PARTS: [(Part, &str); 5] = [
+const PARTS: [(Part, &str); 4] = [
     (Part::Receive, "receiving alone"),
     (Part::Processor, "processor"),
     (Part::SplitMux, "splitmuxsink"),
     (Part::Ffmpeg, "ffmpeg"),
-    (Part::ProcessorByDefault, "processor, decoding"),
 ];
 
 /// Results of a part in the measured window.
@@ -152,7 +149,7 @@ impl Part {
         }
         std::thread::sleep(WARM_UP);
         let decoded = || match self {
-            Self::Processor | Self::ProcessorByDefault => figure(http, "nvr_frames_decoded_total"),
+            Self::Processor => figure(http, "nvr_frames_decoded_total"),
             Self::Receive | Self::SplitMux | Self::Ffmpeg => 0.0,
         };
         let (before, decoded_before, start) = (written(dir.path()), decoded(), Instant::now());
@@ -189,9 +186,8 @@ impl Part {
                 )
             }),
             Self::Ffmpeg => ffmpeg(cameras, dir),
-            Self::Processor | Self::ProcessorByDefault => {
-                let decodes = self == Self::ProcessorByDefault;
-                let mut command = processor(cameras, decodes, &dir.join("nvr.toml"), mqtt, http);
+            Self::Processor => {
+                let mut command = processor(cameras, &dir.join("nvr.toml"), mqtt, http);
                 command.arg("--record").arg(dir);
                 command
             }
@@ -200,22 +196,11 @@ impl Part {
 }
 
 /// A processor of all cameras without a detector. Writes its `file`. The ids begin at 1: a wall beside it shows another camera, 0.
-pub(crate) fn processor(
-    cameras: &Cameras,
-    decodes: bool,
-    file: &Path,
-    mqtt: u16,
-    http: u16,
-) -> Command {
-    // A picture of each camera in a quarter of an hour.
-    let (rate, choice) = match decodes {
-        true => ("", ""),
-        false => ("max_fps = 0.001\n", "decode = \"key\"\n"),
-    };
-    let mut document = format!("[processor]\nbackend = \"none\"\n{rate}");
+pub(crate) fn processor(cameras: &Cameras, file: &Path, mqtt: u16, http: u16) -> Command {
+    let mut document = "[processor]\nbackend = \"none\"\n".to_owned();
     for id in 0..CAMERAS {
         let url = cameras.url(id);
-        document += &format!("[[camera]]\nid = {}\nuri = \"{url}\"\n{choice}", id + 1);
+        document += &format!("[[camera]]\nid = {}\nuri = \"{url}\"\n", id + 1);
     }
     fs::write(file, document).expect("it can be written");
     let mut command = nvr();

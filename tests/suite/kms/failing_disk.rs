@@ -140,19 +140,19 @@ impl Watched {
 
     /// Makes the disk fail, and returns when it began. `usual` events of each camera were counted in [`WINDOW`] without a fault.
     fn endures(&self, fault: &Fault, usual: &[usize]) -> Duration {
-        let mut usual = usual.to_vec();
+        let (mut usual, mut all) = (usual.to_vec(), Vec::new());
         for _ in 0..ATTEMPTS {
             let (began, counted) = self.fails(fault);
             if goes_on(&counted, &usual) {
                 return began;
             }
-            eprintln!(
-                "{}: {counted:?} events, usually {usual:?}; once more",
-                fault.remedy
-            );
+            all.push((counted, usual));
             usual = self.usual_events();
         }
-        panic!("{}: fewer events {ATTEMPTS} times", fault.remedy);
+        panic!(
+            "{}: events in each window, and usually: {all:?}",
+            fault.remedy
+        );
     }
 
     /// Makes the disk fail once. Returns when it began, and the events of each [`WINDOW`] of the fault.
