@@ -123,7 +123,7 @@ pub async fn run(options: DemoOptions, print: impl Fn(&str)) -> Result<(), DemoE
             tokio::task::spawn_blocking(move || Processor::start(settings, handle, clock));
         started.await.map_err(std::io::Error::other)??
     };
-    let recordings = serve(&processor, recordings_page(options.http)).await?;
+    let recordings = serve(&processor, recordings_page(options.http, options.record)).await?;
     print(&format!("recorder http://{}", recordings.address()));
 
     let mut tally = Tally::new(sources);
@@ -155,12 +155,12 @@ async fn serve<R: Role>(role: &Arc<R>, mut wanted: PageSettings) -> Result<Page,
 }
 
 /// The page of the recordings, beside that of the wall.
-fn recordings_page(wall: SocketAddr) -> PageSettings {
+fn recordings_page(wall: SocketAddr, dir: PathBuf) -> PageSettings {
     let mut address = wall;
     // After the last port comes any free one.
     address.set_port(wall.port().checked_add(1).unwrap_or_default());
     PageSettings {
-        has_recordings: true,
+        recordings: Some(dir),
         ..PageSettings::open(address)
     }
 }

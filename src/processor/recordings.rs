@@ -3,15 +3,15 @@
 //! All calls block on the disk; the page makes them on tokio's blocking pool.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Weak};
+use std::path::Path;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::pipeline::Pipeline;
 use super::run::Processor;
 use super::source::Source;
-use crate::base::sync::lock;
 use crate::base::{SourceId, unix_now};
 use crate::event;
 use crate::media::jpeg_of_width;
@@ -29,55 +29,26 @@ const TIMELINE_EVENTS: usize = 2000;
 /// The frame nearest to a time is looked for in the recordings of this time before and after it.
 const AROUND_FRAME_MS: u64 = 1000;
 
-/// What reads one directory.
-struct Reader {
-    dir: PathBuf,
+/// The recordings in one directory.
+pub(super) struct Recordings {
+    pipeline: Weak<Pipeline>,
     library: Library,
     playback: Playback,
 }
 
-/// The recordings in the directory that the settings name at present.
-pub(super) struct Recordings {
-    processor: Weak<Processor>,
-    reader: Mutex<Option<Arc<Reader>>>,
-}
-
 impl Recordings {
-    pub(super) fn new(processor: &Arc<Processor>) -> Self {
+    pub(super) fn new(processor: &Processor, dir: &Path) -> Self {
         Self {
-            processor: Arc::downgrade(processor),
-            reader: Mutex::default(),
-        }
-    }
-
-    fn reader(&self) -> Result<Arc<Reader>, ViewError> {
-        let processor = self.processor.upgrade();
-        let dir = processor.and_then(|processor| Some(processor.settings()?.record?.dir));
-        let nothing = || ViewError::Unreadable("nothing is recorded; set record.dir".to_owned());
-        let dir = dir.ok_or_else(nothing)?;
-        let mut reader = lock(&self.reader);
-        match &*reader {
-            Some(reader) if reader.dir == dir => Ok(reader.clone()),
-            _ => {
-                let new = Arc::new(Reader {
-                    library: Library::new(&dir),
-                    playback: Playback::new(dir.clone()),
-                    dir,
-                });
-                Ok(reader.insert(new).clone())
-            }
+            pipeline: Arc::downgrade(&processor.pipeline),
+            library: Library::new(dir),
+            playback: Playback::new(dir.to_owned()),
         }
     }
 
     /// The names of the recordings of a window.
-    fn names(
-        &self,
-        reader: &Reader,
-        source: SourceId,
-        window: Window,
-    ) -> Result<Vec<RecordingName>, ViewError> {
+    fn names(&self, source: SourceId, window: Window) -> Result<Vec<RecordingName>, ViewError> {
         self.check(source)?;
-        let files = reader
+        let files = self
             .library
             .files(source, window.from_ms, window.to_ms)
             .map_err(unreadable)?;
@@ -100,17 +71,16 @@ impl Recordings {
 
 impl RecorderView for Recordings {
     fn cameras(&self) -> Result<CameraList, ViewError> {
-        let reader = self.reader()?;
         let mut cameras = BTreeMap::new();
-        if let Some(processor) = self.processor.upgrade() {
-            let sources = processor.pipeline.sources.load();
+        if let Some(pipeline) = self.pipeline.upgrade() {
+            let sources = pipeline.sources.load();
             cameras.extend(
                 sources
                     .values()
                     .map(|source| (source.id, configured(source))),
             );
         }
-        let spans = match reader.library.sources() {
+        let spans = match self.library.sources() {
             // The recorder has just begun, or could never start: the states of the cameras say so.
             Err(IndexError::Missing { .. }) => Vec::new(),
             spans => spans.map_err(unreadable)?,
@@ -129,8 +99,7 @@ impl RecorderView for Recordings {
 
     fn timeline(&self, source: SourceId, window: Window) -> Result<Timeline, ViewError> {
         self.check(source)?;
-        let reader = self.reader()?;
-        let recorded = reader
+        let recorded = self
             .library
             .recorded(source, window.from_ms, window.to_ms)
             .map_err(unreadable)?;
@@ -141,7 +110,7 @@ impl RecorderView for Recordings {
             limit: TIMELINE_EVENTS,
             ..Default::default()
         };
-        let (events, truncated) = reader.library.events(&query).map_err(unreadable)?;
+        let (events, truncated) = self.library.events(&query).map_err(unreadable)?;
         let events = events.into_iter().rev().map(shown_event).collect();
         Ok(Timeline {
             recorded,
@@ -154,7 +123,6 @@ impl RecorderView for Recordings {
         if let Some(source) = query.source {
             self.check(source)?;
         }
-        let reader = self.reader()?;
         let wanted = record::EventQuery {
             source: query.source,
             class: query.class.clone(),
@@ -163,8 +131,8 @@ impl RecorderView for Recordings {
             min_length_ms: query.min_length_ms,
             limit: query.limit,
         };
-        let (events, truncated) = reader.library.events(&wanted).map_err(unreadable)?;
-        let classes = reader.library.classes().map_err(unreadable)?;
+        let (events, truncated) = self.library.events(&wanted).map_err(unreadable)?;
+        let classes = self.library.classes().map_err(unreadable)?;
         Ok(EventList {
             events: events.into_iter().map(shown_event).collect(),
             truncated,
@@ -173,10 +141,9 @@ impl RecorderView for Recordings {
     }
 
     fn segments(&self, source: SourceId, window: Window) -> Result<Vec<FileSegments>, ViewError> {
-        let reader = self.reader()?;
-        let names = self.names(&reader, source, window)?;
+        let names = self.names(source, window)?;
         let (from, to) = ends(window);
-        let found = reader.playback.segments(&names, from, to);
+        let found = self.playback.segments(&names, from, to);
         let found = found.map_err(unreadable)?;
         Ok(found.into_iter().map(shown_segments).collect())
     }
@@ -185,7 +152,7 @@ impl RecorderView for Recordings {
         let Some(name) = RecordingName::parse(source, file) else {
             return Ok(None);
         };
-        let opened = self.reader()?.playback.open(&name).map_err(unreadable)?;
+        let opened = self.playback.open(&name).map_err(unreadable)?;
         Ok(opened.map(|it| Media {
             file: it.file,
             bytes: it.bytes,
@@ -195,16 +162,15 @@ impl RecorderView for Recordings {
     }
 
     fn scenes(&self, source: SourceId, window: Window) -> Result<SceneList, ViewError> {
-        let reader = self.reader()?;
         // The objects of the last frames may be in a later file.
         let delay_ms = SCENE_DELAY.as_millis() as u64;
         let until = Window {
             to_ms: window.to_ms.saturating_add(delay_ms),
             ..window
         };
-        let names = self.names(&reader, source, until)?;
+        let names = self.names(source, until)?;
         let (from, to) = ends(window);
-        let found = reader.playback.frames(&names, from, to);
+        let found = self.playback.frames(&names, from, to);
         let found = found.map_err(unreadable)?;
         let files = found.into_iter().map(shown_frames).collect();
         Ok(SceneList { files })
@@ -216,13 +182,12 @@ impl RecorderView for Recordings {
         at_ms: u64,
         width: u32,
     ) -> Result<Option<Bytes>, ViewError> {
-        let reader = self.reader()?;
         let window = Window {
             from_ms: at_ms.saturating_sub(AROUND_FRAME_MS),
             to_ms: at_ms + AROUND_FRAME_MS,
         };
-        let names = self.names(&reader, source, window)?;
-        let coded = reader
+        let names = self.names(source, window)?;
+        let coded = self
             .playback
             .coded_frame(&names, Duration::from_millis(at_ms))
             .map_err(unreadable)?;

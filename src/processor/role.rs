@@ -74,21 +74,22 @@ impl Role for Processor {
         let address = settings.http?;
         let token = settings.http_token.clone();
         let is_private = address.ip().is_loopback() || token.is_some();
+        let record = settings.record.as_ref().filter(|_| is_private);
         Some(PageSettings {
             address,
             token,
             hosts: settings.http_hosts.clone(),
-            has_recordings: settings.record.is_some() && is_private,
+            recordings: record.map(|record| record.dir.clone()),
         })
     }
 
     async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
         let (report, heartbeats) = (self.clone() as Arc<dyn MetricsSource>, &self.heartbeats);
         let (address, hosts) = (page.address, &page.hosts);
-        if !page.has_recordings {
+        let Some(dir) = &page.recordings else {
             return Page::serve(address, hosts, report, heartbeats.clone()).await;
-        }
-        let view = Arc::new(Recordings::new(self));
+        };
+        let view = Arc::new(Recordings::new(self, dir));
         let token = page.token.clone();
         web::recorder::serve(address, token, hosts, view, report, heartbeats.clone()).await
     }

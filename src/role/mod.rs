@@ -11,6 +11,7 @@ mod sources;
 mod supervisor;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,8 +157,8 @@ pub struct PageSettings {
     pub token: Option<Secret>,
     /// Host names under which it is asked for, besides those of loopback.
     pub hosts: Vec<String>,
-    /// Whether it shows recordings.
-    pub has_recordings: bool,
+    /// The directory of the recordings that it shows.
+    pub recordings: Option<PathBuf>,
 }
 
 impl PageSettings {
@@ -167,7 +168,7 @@ impl PageSettings {
             address,
             token: None,
             hosts: Vec::new(),
-            has_recordings: false,
+            recordings: None,
         }
     }
 }
