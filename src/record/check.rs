@@ -9,13 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::DiskFault;
-use super::layout::{Place, is_of_recorder};
+use super::layout::{LONGEST_CHANGE, Place, is_of_recorder};
 use super::mp4::{self, FileEnding, FragmentPlace, ReadError};
 use crate::base::{Size, SourceId};
 use crate::media::Codec;
-
-/// The longest time between two recordings that is no gap: a change of files may take some frames.
-pub(super) const LONGEST_CHANGE: Duration = Duration::from_secs(1);
 
 /// A fault of a recording or a folder, or a recording that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]

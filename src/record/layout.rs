@@ -24,7 +24,10 @@ const OPEN_FOLDER: &str = ".nvr-open";
 /// The name of the folder with a file for each lock of recordings.
 const LOCKS_FOLDER: &str = ".nvr-locks";
 /// The names of the index and of the files that its database keeps beside it begin so.
-const INDEX_NAME: &str = ".nvr-index.sqlite";
+pub(super) const INDEX_NAME: &str = ".nvr-index.sqlite";
+
+/// The longest time between two recordings of a source that is no gap: a change of files may take some frames.
+pub(super) const LONGEST_CHANGE: Duration = Duration::from_secs(1);
 
 /// The place of one recording.
 #[derive(Debug, Clone, PartialEq, Eq)]

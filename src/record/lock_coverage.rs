@@ -6,8 +6,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::check::{self, LONGEST_CHANGE, ListedState};
+use super::check::{self, ListedState};
 use super::error::DiskFault;
+use super::layout::LONGEST_CHANGE;
 use super::layout::stamp;
 use super::locks::Lock;
 use super::stock::{DAY_MS, FileKey};

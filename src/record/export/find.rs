@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::super::layout::Place;
+use super::super::stock::FileKey;
 use super::error::ExportError;
 use crate::base::SourceId;
 
@@ -56,7 +55,7 @@ pub(super) fn find(
         if hour > last && (is_after || found.is_empty()) {
             break;
         }
-        found.extend(files(dir, source, &path)?);
+        found.extend(files(dir, &path)?);
     }
     found.retain(|one| one.started_unix >= earliest);
     let in_time = found.partition_point(|one| one.started_unix <= until);
@@ -72,14 +71,14 @@ pub(super) fn ends(dir: &Path, source: SourceId) -> Result<Option<(Found, Found)
     let hours = hours(&source_folder(dir, source)?)?;
     let mut oldest = None;
     for (_, path) in &hours {
-        oldest = files(dir, source, path)?.into_iter().next();
+        oldest = files(dir, path)?.into_iter().next();
         if oldest.is_some() {
             break;
         }
     }
     let mut newest = None;
     for (_, path) in hours.iter().rev() {
-        newest = files(dir, source, path)?.pop();
+        newest = files(dir, path)?.pop();
         if newest.is_some() {
             break;
         }
@@ -145,31 +144,25 @@ fn folders(parent: &Path, form: &str) -> Result<Vec<String>, ExportError> {
 }
 
 /// The recordings in the folder of an hour, in order.
-fn files(dir: &Path, source: SourceId, hour: &Path) -> Result<Vec<Found>, ExportError> {
+fn files(dir: &Path, hour: &Path) -> Result<Vec<Found>, ExportError> {
     let names = names(hour, FileType::is_file)?;
     let mut files: Vec<Found> = names
         .iter()
-        .filter_map(|name| of_name(dir, source, &hour.join(name), name))
+        .filter_map(|name| of_path(dir, &hour.join(name)))
         .collect();
     files.sort_by_key(|one| (one.started_unix, one.number));
     Ok(files)
 }
 
-fn of_name(dir: &Path, source: SourceId, path: &Path, name: &str) -> Option<Found> {
-    let stem = name.strip_suffix(".mp4")?;
-    let place = Place::of_mark(&format!("{source}_{stem}"))?;
-    let (start, number) = stem.split_once('-').unwrap_or((stem, "0"));
-    let start = DateTime::strptime("%Y%m%dT%H%M%S%.fZ", start).ok()?;
-    let start = start.to_zoned(TimeZone::UTC).ok()?.timestamp();
-    let is_in_place = place.path(dir) == path;
+fn of_path(dir: &Path, path: &Path) -> Option<Found> {
+    let key = FileKey::of_path(dir, path)?;
     Some(Found {
         path: path.to_owned(),
-        mark: place.mark(dir),
+        mark: key.place().mark(dir),
         name: path.strip_prefix(dir).ok()?.to_str()?.to_owned(),
-        started_unix: Duration::from_millis(u64::try_from(start.as_millisecond()).ok()?),
-        number: number.parse().ok()?,
+        started_unix: key.start_unix(),
+        number: key.number(),
     })
-    .filter(|_| is_in_place)
 }
 
 /// The names in a folder, of one kind. A folder that is gone has none: retention removes folders meanwhile.

@@ -9,9 +9,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::IndexError;
+use crate::record::layout::INDEX_NAME;
 
-/// The name of the database in the folder of recordings.
-const NAME: &str = ".nvr-index.sqlite";
 /// What SQLite puts behind the name for its own files.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Tells our databases from others: `nvri`.
@@ -97,7 +96,7 @@ const TABLES: &str = "
 
 /// The database of a folder of recordings.
 pub(super) fn path(dir: &Path) -> PathBuf {
-    dir.join(NAME)
+    dir.join(INDEX_NAME)
 }
 
 /// Opens the database for writing. One that is missing, damaged or of another version is made anew.
@@ -152,7 +151,7 @@ pub(super) fn open_reader(dir: &Path) -> Result<Connection, IndexError> {
         return Err(IndexError::Missing { path });
     }
     let opened = open_read_only(&path, false);
-    let has_log = path.with_file_name(format!("{NAME}-wal")).exists();
+    let has_log = path.with_file_name(format!("{INDEX_NAME}-wal")).exists();
     match opened {
         // In a folder that can't be written SQLite can't make its own files. Without a log the database is complete.
         Err(error @ IndexError::Database { .. }) if !has_log => {
@@ -204,9 +203,9 @@ fn check_version(database: &Connection, path: &Path) -> Result<(), IndexError> {
 /// # Errors
 /// If the disk refuses it.
 pub(super) fn remove(dir: &Path) -> Result<(), IndexError> {
-    let names = COMPANIONS.map(|companion| format!("{NAME}{companion}"));
+    let names = COMPANIONS.map(|companion| format!("{INDEX_NAME}{companion}"));
     // The database goes last: without it its log would be taken for that of the next one.
-    for name in names.iter().map(String::as_str).chain([NAME]) {
+    for name in names.iter().map(String::as_str).chain([INDEX_NAME]) {
         let path = dir.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -92,7 +92,7 @@ fn the_index_is_not_readable_for_all() {
     use std::os::unix::fs::MetadataExt;
     let dir = folder();
     let _writer = open(dir.path()).expect("an index");
-    for name in [NAME.to_owned(), format!("{NAME}-wal")] {
+    for name in [INDEX_NAME.to_owned(), format!("{INDEX_NAME}-wal")] {
         let found = fs::metadata(dir.path().join(&name)).expect("a file");
         assert_eq!(found.mode() & 0o007, 0, "{name}");
     }

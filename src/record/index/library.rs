@@ -17,13 +17,12 @@ use super::rows::{FileState, RecordingRow};
 use crate::base::sync::lock;
 use crate::base::{Size, SourceId};
 use crate::media::Codec;
+use crate::record::layout::LONGEST_CHANGE;
 
 /// Connections that are kept for later queries.
 const KEPT: usize = 4;
 /// No file is longer: its media times have 31 bits, 6.6 h.
 const LONGEST_FILE_MS: u64 = 24_000_000;
-/// The longest time between two recordings that is no gap: a change of files may take some frames.
-const LONGEST_CHANGE_MS: u64 = 1_000;
 
 /// The index of a folder of recordings, for reading. All calls block, for some milliseconds if the disk is not busy. A recorder may
 /// write meanwhile, and its rows show in the next query.
@@ -157,11 +156,12 @@ impl Library {
             })?;
             times.collect::<Result<Vec<_>, _>>()
         })?;
+        let longest_change_ms = LONGEST_CHANGE.as_millis() as u64;
         let mut recorded: Vec<(u64, u64)> = Vec::new();
         for (start_ms, end_ms) in times {
             let (start_ms, end_ms) = (start_ms.max(from_ms), end_ms.min(to_ms));
             match recorded.last_mut() {
-                Some((_, end)) if start_ms <= end.saturating_add(LONGEST_CHANGE_MS) => {
+                Some((_, end)) if start_ms <= end.saturating_add(longest_change_ms) => {
                     *end = end_ms.max(*end);
                 }
                 _ => recorded.push((start_ms, end_ms)),
