@@ -7,7 +7,7 @@ use nvr::base::{BBox, Size};
 use nvr::detect::OutputFormat;
 use nvr::doctor::Report;
 
-use crate::doctor::{Machine, line};
+use crate::doctor::{Machine, SECTIONS, ids, line};
 use crate::support::broker::{Broker, Kind, free_port};
 use crate::support::cameras::make_clip;
 use crate::support::onnx::{TinyNetwork, TinyObject};
@@ -172,7 +172,7 @@ fn the_binary_for_boards_examines_its_machine() {
     let out = doctor.out().settled().join("\n");
     let report: Report = serde_json::from_str(&out)
         .unwrap_or_else(|error| panic!("{error}: {out}\n{:#?}", doctor.err().all()));
-    assert_eq!(report.sections.len(), 14);
+    assert_eq!(ids(&report), SECTIONS);
     let processor = line(&report, "board", "processor");
     assert!(processor.found.starts_with("aarch64, "), "{processor:?}");
     // A check may be too slow under emulation, and then says so.

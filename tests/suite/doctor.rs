@@ -122,32 +122,36 @@ fn has_hardware_decoder() -> bool {
     Path::new("/dev/nvidiactl").exists() || Path::new("/dev/dri/renderD128").exists()
 }
 
+/// The ids of the report's sections, in their order.
+pub const SECTIONS: [&str; 15] = [
+    "board",
+    "memory",
+    "heat",
+    "storage",
+    "recordings",
+    "decoders",
+    "tensorrt",
+    "models",
+    "displays",
+    "cameras",
+    "configuration",
+    "broker",
+    "clock",
+    "systemd",
+    "roles",
+];
+
+/// The ids of this report's sections.
+pub fn ids(report: &Report) -> Vec<&str> {
+    report.sections.iter().map(|section| &*section.id).collect()
+}
+
 #[test]
 fn a_machine_without_hardware_is_reported() {
     let machine = Machine::new(&[]);
     let (code, report) = examined(&mut machine.here());
     assert_eq!(code, Some(0), "{report:#?}");
-    let ids: Vec<&str> = report.sections.iter().map(|section| &*section.id).collect();
-    assert_eq!(
-        ids,
-        [
-            "board",
-            "memory",
-            "heat",
-            "storage",
-            "recordings",
-            "decoders",
-            "tensorrt",
-            "models",
-            "displays",
-            "cameras",
-            "configuration",
-            "broker",
-            "clock",
-            "systemd",
-            "roles"
-        ]
-    );
+    assert_eq!(ids(&report), SECTIONS);
     assert_eq!((report.schema, report.faults), (1, 0), "{report:#?}");
     assert!(
         line(&report, "board", "processor")
