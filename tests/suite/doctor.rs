@@ -123,7 +123,7 @@ fn has_hardware_decoder() -> bool {
 }
 
 /// The ids of the report's sections, in their order.
-pub const SECTIONS: [&str; 15] = [
+pub(crate) const SECTIONS: [&str; 15] = [
     "board",
     "memory",
     "heat",
@@ -142,7 +142,7 @@ pub const SECTIONS: [&str; 15] = [
 ];
 
 /// The ids of this report's sections.
-pub fn ids(report: &Report) -> Vec<&str> {
+pub(crate) fn ids(report: &Report) -> Vec<&str> {
     report.sections.iter().map(|section| &*section.id).collect()
 }
 
