@@ -1,6 +1,6 @@
 //! A whole set-up: broker, cameras, a processor as a child process, and a subscriber.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use nvr::config::TestPattern;
@@ -177,10 +177,15 @@ pub(crate) fn documents(reader: &Running, topic: &str) -> Vec<Value> {
 
 /// The whole answer to a GET.
 pub(crate) fn page(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("the page is served");
+    try_page(address, path).unwrap_or_else(|error| panic!("{address}{path}: {error}"))
+}
+
+/// The whole answer to a GET, if there is one.
+pub(crate) fn try_page(address: &str, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("it reads");
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("text");
-    answer
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::broker::free_port;
 use super::process::{Running, nvr};
-use super::stage::page;
+use super::stage::try_page;
 use super::tiles::tile;
 use super::wait::{SOON, until};
 
@@ -106,9 +106,17 @@ impl Wall {
         self.dir.path().join("nvr.toml")
     }
 
+    /// The whole answer of its page to a GET. If there is none, its own words tell why.
+    fn page(&self, path: &str) -> String {
+        try_page(&self.address, path).unwrap_or_else(|error| {
+            let said = self.process.err().all();
+            panic!("{}{path}: {error}; the wall said {said:#?}", self.address)
+        })
+    }
+
     /// Its state.
     pub(crate) fn state(&self) -> Value {
-        let answer = page(&self.address, "/state.json");
+        let answer = self.page("/state.json");
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         serde_json::from_str(body).unwrap_or_else(|err| panic!("{err}: {answer}"))
     }
@@ -159,7 +167,7 @@ impl Wall {
 
     /// A metric of its page; zero if it is missing.
     pub(crate) fn figure(&self, name: &str) -> f64 {
-        let metrics = page(&self.address, "/metrics");
+        let metrics = self.page("/metrics");
         let line = metrics
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix("{} "));
