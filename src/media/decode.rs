@@ -15,11 +15,12 @@ use gstreamer_video as gst_video;
 use super::backlog::UnitAction;
 use super::codec::Codec;
 use super::declared_shape::DeclaredShape;
+use super::decoder_rest::DecoderRest;
 use super::display_orientation;
 use super::element::{PipelineError, element, pad, set};
 use super::host_frame::FORMATS;
 use super::output::OutputControl;
-use super::plan::{DecoderPlan, HardwareScaler};
+use super::plan::{DecoderPlan, HardwareScaler, Tuning};
 use super::scaling::Scaling;
 use super::session_state::SessionState;
 use super::stream_decoder::StreamDecoder;
@@ -48,7 +49,10 @@ pub(super) fn add_coded(
     // First, because access units may be dropped by the next probe, and their messages apply to others.
     display_orientation::watch_units(codec, &pad(&parser, "src")?);
     let stream = StreamDecoder::new(codec, plan, output, session);
-    let filter = UnitFilter::new(codec, output, &stream);
+    let rest = (plan.decoder.tuning == Tuning::Libav)
+        .then(|| Ok(DecoderRest::new(&pad(&parser, "src")?, &decoder)))
+        .transpose()?;
+    let filter = UnitFilter::new(codec, output, &stream, rest);
     watch_units(&parser, pipeline, session, Some(filter.clone()), reference)?;
     stream.tune_by_caps(&decoder)?;
     let pictures = pad(&decoder, "src")?;

@@ -16,6 +16,7 @@ mod cuda_context;
 mod declared_shape;
 mod decode;
 mod decoder;
+mod decoder_rest;
 mod display_orientation;
 mod dmabuf_frame;
 mod element;

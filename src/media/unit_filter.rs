@@ -8,6 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::codec::Codec;
+use super::decoder_rest::DecoderRest;
 use super::display_orientation::framing_in;
 use super::output::OutputControl;
 use super::sei::picture_use;
@@ -20,6 +21,8 @@ pub(super) struct UnitFilter {
     codec: Codec,
     output: OutputControl,
     decoder: Arc<StreamDecoder>,
+    /// `None`: the decoder is always open.
+    rest: Option<Arc<DecoderRest>>,
     choice: Mutex<UnitChoice>,
     /// The highest temporal sub-layer so far. Pictures of lower ones may be referred to by those of higher ones.
     highest_layer: AtomicU8,
@@ -30,11 +33,13 @@ impl UnitFilter {
         codec: Codec,
         output: &OutputControl,
         decoder: &Arc<StreamDecoder>,
+        rest: Option<Arc<DecoderRest>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             codec,
             output: output.clone(),
             decoder: decoder.clone(),
+            rest,
             choice: Mutex::default(),
             highest_layer: AtomicU8::new(0),
         })
@@ -55,6 +60,13 @@ impl UnitFilter {
             }
             true => UnitKind::Referred,
         };
+        if let Some(rest) = &self.rest {
+            rest.set_wanted(!choice.may_rest(at, wanted));
+            if !rest.is_open() {
+                choice.missed(kind, at);
+                return false;
+            }
+        }
         let pts = unit.pts().map(gst::ClockTime::nseconds);
         choice.admits(kind, pts, at, wanted)
     }

@@ -12,6 +12,8 @@ const KEY_TOLERANCE: f64 = 1.1;
 /// A picture is needed this part of the wanted interval after the one before. Less than 1, because the consumer drops what is too much, and
 /// two limits of the same rate would lose pictures to jitter.
 const EARLY: f64 = 0.8;
+/// Below this rate, in frames per second, pictures are so rare that the decoder is closed between them.
+const RARE_FPS: f64 = 1.0 / 60.0;
 
 /// What other pictures of the stream have to do with an access unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +87,29 @@ impl UnitChoice {
         }
     }
 
-    fn key(&mut self, pts: Option<u64>, at: Duration, wanted: WantedRate) -> bool {
+    /// Whether the decoder has given what is wanted, and the next picture is wanted much later.
+    pub(super) fn may_rest(&self, at: Duration, wanted: WantedRate) -> bool {
+        let is_rare = wanted.max_fps.is_some_and(|fps| fps < RARE_FPS);
+        let has_given = self.last_decoded_key.is_some() && self.awaited.is_none();
+        is_rare && self.keys_only && has_given && !is_due(self.last_decoded_key, at, wanted.max_fps)
+    }
+
+    /// The unit that arrived at `at` is not decoded, because the decoder is closed.
+    pub(super) fn missed(&mut self, kind: UnitKind, at: Duration) {
+        if kind == UnitKind::Key {
+            self.key_came(at);
+        }
+        self.is_broken = true;
+    }
+
+    fn key_came(&mut self, at: Duration) {
         if let Some(last) = self.last_key.replace(at) {
             self.key_intervals = [Some(at.saturating_sub(last)), self.key_intervals[0]];
         }
+    }
+
+    fn key(&mut self, pts: Option<u64>, at: Duration, wanted: WantedRate) -> bool {
+        self.key_came(at);
         let keys_only = match wanted.decode {
             DecodeChoice::All => false,
             DecodeChoice::Key => true,
@@ -268,6 +289,46 @@ mod tests {
             ..ten
         };
         assert_eq!(count(&admitted(all)), 250);
+    }
+
+    #[test]
+    fn a_decoder_rests_between_rare_pictures() {
+        let mut choice = UnitChoice::default();
+        let rare = WantedRate {
+            max_fps: Some(0.001),
+            decode: DecodeChoice::Key,
+        };
+        assert!(!choice.may_rest(time(0), rare), "it has given no picture");
+        assert!(choice.admits(UnitKind::Key, Some(0), time(0), rare));
+        assert!(!choice.may_rest(time(1), rare), "the picture is awaited");
+        choice.picture(Some(0));
+        assert!(choice.may_rest(time(1), rare));
+        let often = WantedRate {
+            max_fps: None,
+            ..rare
+        };
+        assert!(!choice.may_rest(time(1), often));
+        assert!(!choice.may_rest(time(1), ONE));
+        assert!(!choice.may_rest(time(0) + Duration::from_secs(1000), rare));
+        let all = WantedRate {
+            decode: DecodeChoice::All,
+            ..rare
+        };
+        assert!(choice.admits(UnitKind::Key, Some(2), time(2), all));
+        choice.picture(Some(2));
+        assert!(!choice.may_rest(time(3), all), "all pictures are decoded");
+    }
+
+    #[test]
+    fn after_a_rest_decoding_begins_with_a_key_frame() {
+        let mut choice = UnitChoice::default();
+        assert!(choice.admits(UnitKind::Key, None, time(0), WantedRate::default()));
+        choice.missed(UnitKind::Referred, time(1));
+        assert!(!choice.admits(UnitKind::Referred, None, time(2), WantedRate::default()));
+        choice.missed(UnitKind::Key, time(3));
+        assert!(!choice.admits(UnitKind::Referred, None, time(4), WantedRate::default()));
+        assert!(choice.admits(UnitKind::Key, None, time(5), WantedRate::default()));
+        assert!(choice.admits(UnitKind::Referred, None, time(6), WantedRate::default()));
     }
 
     #[test]

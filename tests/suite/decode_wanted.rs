@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use nvr::base::SourceId;
+use nvr::control::{Answer, Request, request};
 use nvr::media::testcam::Testcam;
 
 use crate::support::broker::{Broker, Kind, free_port};
 use crate::support::process::{Running, nvr};
+use crate::support::scratch::fresh;
 use crate::support::stage::{PATTERN, configuration, documents, page, pattern_cameras};
 use crate::support::wait::{SOON, until};
 
@@ -98,4 +101,41 @@ fn key_frames_alone_are_decoded_where_they_suffice() {
     site.write("max_fps = 5.0\ndecode = \"key\"");
     processor.signal("HUP");
     site.until_steps("events of key frames again", 3, PER_KEY);
+}
+
+#[test]
+fn without_a_detector_the_decoder_is_open_only_while_somebody_wants_a_picture() {
+    let site = Site::new();
+    site.write("");
+    let runtime = fresh();
+    let mut command = nvr();
+    command.arg("processor").arg("--config").arg(site.file());
+    command.args(["--backend", "none", "--instance-id", "ci"]);
+    command
+        .env("NVR_RUNTIME_DIR", &runtime)
+        .env("NVR_LOG", "info,nvr::media=debug");
+    let processor = Running::start(command);
+    let changes = |word: &str| {
+        let lines = processor.err().all();
+        lines.iter().filter(|line| line.contains(word)).count()
+    };
+    let socket = runtime.join("processor-ci.sock");
+    until("a closed decoder", SOON, || {
+        (changes("the decoder is closed") >= 1).then_some(())
+    });
+    let sessions = changes("decoder opens");
+    for asked in 1..=3 {
+        until("a closed decoder", SOON, || {
+            (changes("the decoder is closed") >= asked).then_some(())
+        });
+        let snapshot = Request::Snapshot {
+            source_id: Some(SourceId(0)),
+            most_bytes: 1 << 20,
+        };
+        let answer = request(&socket, &snapshot, SOON);
+        assert!(matches!(answer, Ok(Answer::Ok(_))), "{answer:?}");
+        assert_eq!(changes("the decoder is open again"), asked);
+    }
+    // The camera is not connected anew for that.
+    assert_eq!(changes("decoder opens"), sessions);
 }
