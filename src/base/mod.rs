@@ -59,7 +59,7 @@ pub use pattern::{PATTERN_CLASSES, Pattern, PatternCode, PatternError, PatternOb
 pub use planes::{PlaneError, PlaneScaler};
 pub use private::{private_file, private_folder};
 pub use shape::{Crop, Orientation, PictureShape};
-pub use space::{free_bytes, shown_bytes};
+pub use space::{free_bytes, shown_bytes, time_to_fill};
 pub use stop::{Stop, WhenRaised};
 pub use value::value_of;
 pub use waker::Waker;

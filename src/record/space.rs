@@ -11,7 +11,7 @@ pub(super) use super::limits::{SpaceLimits, margin};
 use super::rate::Rate;
 use super::stock::{FileKey, Stock};
 use crate::base::sync::lock;
-use crate::base::{Clock, SourceId, shown_bytes};
+use crate::base::{Clock, SourceId, shown_bytes, time_to_fill};
 
 /// The space that the writer reserves for a file at a time, so that files of many sources do not mix in small pieces: 16 s at
 /// 4 Mbit/s.
@@ -205,7 +205,7 @@ impl Space {
         let state = lock(&self.state);
         let bytes_per_day = state.rate.per_day(now, state.written_bytes);
         let most = state.most_bytes(&self.limits);
-        let kept = most.zip(bytes_per_day.filter(|rate| *rate > 0));
+        let kept = most.zip(bytes_per_day);
         SpaceReport {
             recordings_bytes: state.stock.bytes(),
             locked_bytes: state.stock.locked_bytes(),
@@ -220,10 +220,7 @@ impl Space {
             fault: state.fault.clone(),
             full: state.full.clone(),
             bytes_per_day,
-            kept: kept.map(|(bytes, per_day)| {
-                let seconds = u128::from(bytes) * 86_400 / u128::from(per_day);
-                Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX))
-            }),
+            kept: kept.and_then(|(bytes, per_day)| time_to_fill(bytes, per_day)),
         }
     }
 

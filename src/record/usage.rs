@@ -15,7 +15,7 @@ use super::error::DiskFault;
 use super::layout::{Place, open_folder};
 use super::space_disk::{Entry, SpaceDisk};
 use super::walk::{Found, walk};
-use crate::base::SourceId;
+use crate::base::{SourceId, time_to_fill};
 
 /// The rate is that of this time.
 const RATE_OVER: Duration = Duration::from_secs(3600);
@@ -77,11 +77,7 @@ impl Usage {
         let used = self.bytes();
         let of_free = free_bytes.map(|free| used + free.saturating_sub(min_free_bytes));
         let room = of_free.into_iter().chain(budget_bytes).min()?;
-        let per_day = self.bytes_per_day().filter(|rate| *rate > 0)?;
-        let seconds = u128::from(room) * u128::from(DAY_S) / u128::from(per_day);
-        Some(Duration::from_secs(
-            u64::try_from(seconds).unwrap_or(u64::MAX),
-        ))
+        time_to_fill(room, self.bytes_per_day()?)
     }
 }
 
