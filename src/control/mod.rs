@@ -21,8 +21,8 @@ pub use server::{ServeError, Server};
 pub use signals::{SignalRequest, Signals};
 pub use status::{
     Capabilities, Change, Changes, DecoderFound, DecoderWorks, DetectorStatus, DetectorWork,
-    DisplayStatus, EventCounters, ProcessorCapabilities, ProcessorStatus, Status, WallCapabilities,
-    WallStatus,
+    DisplayStatus, EventCounters, ProcessorCapabilities, ProcessorStatus, RecordedCameras,
+    RecorderStatus, Status, WallCapabilities, WallStatus,
 };
 
 use serde::{Deserialize, Serialize};

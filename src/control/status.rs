@@ -37,6 +37,9 @@ pub struct ProcessorStatus {
     /// The detector that runs.
     #[serde(default)]
     pub detector: Option<DetectorStatus>,
+    /// The recorder, if recordings are configured and it has started.
+    #[serde(default)]
+    pub recorder: Option<RecorderStatus>,
     /// `connected`, `connecting`, or why the broker can't be reached.
     #[serde(default)]
     pub broker: String,
@@ -78,6 +81,32 @@ pub struct DetectorWork {
     pub full_frames: u64,
     /// Time for these frames.
     pub full_us: u64,
+}
+
+/// A recorder.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecorderStatus {
+    /// Directory of its recordings.
+    pub dir: String,
+    /// The cameras of which all is recorded.
+    pub continuous: RecordedCameras,
+    /// The cameras of which events are recorded.
+    pub events: RecordedCameras,
+    /// Space of all recordings in bytes; absent until they are counted after the start.
+    pub recordings_bytes: Option<u64>,
+    /// Bytes that are free in the file system of `dir`; absent if it does not tell.
+    pub free_bytes: Option<u64>,
+}
+
+/// The cameras that are recorded in one mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecordedCameras {
+    /// Number of those that are being recorded, or whose next event is.
+    pub cameras: u32,
+    /// Bytes that were written of all cameras since the start of the recorder.
+    pub bytes: u64,
 }
 
 /// Counted events.
@@ -207,4 +236,63 @@ pub enum Change {
     Added,
     /// It is gone. A processor clears its retained status.
     Removed,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cameras() -> impl Strategy<Value = RecordedCameras> {
+        let parts = (any::<u32>(), any::<u64>());
+        parts.prop_map(|(cameras, bytes)| RecordedCameras { cameras, bytes })
+    }
+
+    fn recorder() -> impl Strategy<Value = RecorderStatus> {
+        let space = (any::<Option<u64>>(), any::<Option<u64>>());
+        let parts = (any::<String>(), cameras(), cameras(), space);
+        parts.prop_map(|(dir, continuous, events, space)| RecorderStatus {
+            dir,
+            continuous,
+            events,
+            recordings_bytes: space.0,
+            free_bytes: space.1,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_status_of_a_processor_reads_back(recorder in proptest::option::of(recorder())) {
+            let status = Status::Processor(ProcessorStatus {
+                recorder,
+                ..ProcessorStatus::default()
+            });
+            let text = serde_json::to_string(&status).expect("plain data");
+            prop_assert_eq!(serde_json::from_str::<Status>(&text).expect("own JSON is good"), status);
+        }
+    }
+
+    #[test]
+    fn processors_of_other_versions_tell_less_or_more_of_their_recorder() {
+        let recorder = |more: &str| {
+            let text = format!(r#"{{"role":"processor","sources":[]{more}}}"#);
+            match serde_json::from_str(&text).expect("a reader is lenient") {
+                Status::Processor(status) => status.recorder,
+                Status::Wall(_) => None,
+            }
+        };
+        assert_eq!(recorder(""), None);
+        assert_eq!(
+            recorder(r#","recorder":{"dir":"/r","events":{"cameras":2,"mood":"good"},"tape":1}"#),
+            Some(RecorderStatus {
+                dir: "/r".to_owned(),
+                events: RecordedCameras {
+                    cameras: 2,
+                    bytes: 0,
+                },
+                ..RecorderStatus::default()
+            })
+        );
+    }
 }

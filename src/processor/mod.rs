@@ -12,6 +12,7 @@ mod pipeline;
 mod publish;
 mod rate;
 mod recorded;
+mod recorder_status;
 mod recording;
 mod recordings;
 mod report;

@@ -1,5 +1,6 @@
 //! A processor's metrics for Prometheus, and its status and capabilities for the control socket.
 
+use super::recorder_status::recorder_status;
 use super::run::Processor;
 use super::source::Source;
 use crate::base::SourceId;
@@ -20,11 +21,16 @@ pub(super) fn status(processor: &Processor) -> Status {
     let configured = settings.iter().flat_map(|settings| settings.sources.keys());
     let stuck = processor.heartbeats.stuck().into_iter();
     let counted = sink.link.counters();
+    let recording = processor.recording();
     Status::Processor(ProcessorStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance_id: sink.publisher.instance_id.to_string(),
         session: Some(sink.publisher.session.clone()),
         detector: processor.detector(),
+        recorder: settings
+            .as_ref()
+            .zip(recording.as_ref())
+            .and_then(|(settings, recording)| recorder_status(settings, recording)),
         broker: match &*sink.link.state_changes().borrow() {
             LinkState::Connected { .. } => "connected".to_owned(),
             LinkState::Disconnected {
