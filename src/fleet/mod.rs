@@ -37,7 +37,9 @@ pub use hash::DocumentHash;
 pub use keyring::{KeyChange, Keyring};
 pub use open::{Opened, open};
 pub use parts::{FirmwareRef, ModelRef, OnDeadNewSource, Probation};
-pub use reported::{Firmware, FirmwarePhase, ModelPhase, ModelState, Phase, Reported};
+pub use reported::{
+    Firmware, FirmwarePhase, ModelPhase, ModelState, Phase, RecordingEstimate, Reported,
+};
 pub use response::{Response, ResponseError};
 pub use schema::{SCHEMAS, schema_json};
 

@@ -15,7 +15,7 @@ const TEXT_BYTES: usize = 1024;
 /// Maximum length of a kept word in bytes.
 const WORD_BYTES: usize = 256;
 
-/// What a device says of its desired document. Retained on `{root}/fleet/{device}/reported`, at each change of phase.
+/// What a device says of its desired document. Retained on `{root}/fleet/{device}/reported`, on change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "reported document")]
 pub struct Reported {
@@ -53,6 +53,10 @@ pub struct Reported {
     /// The models that the document names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelState>,
+    /// How long the recordings of the document that is tried, else of the one in force, are kept. Absent: it records nothing, or
+    /// nothing was measured yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<RecordingEstimate>,
     /// The keys that the device trusts. Empty: it accepts unsigned documents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyId>,
@@ -227,6 +231,20 @@ pub enum ModelPhase {
     /// A phase of a newer firmware.
     #[serde(other)]
     Unknown,
+}
+
+/// How long the recordings of a document are kept, estimated from the rates that were measured on the device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RecordingEstimate {
+    /// Number of cameras that are recorded.
+    pub cameras: u32,
+    /// Bytes of all cameras per day.
+    pub bytes_per_day: u64,
+    /// For how many seconds recordings are kept, at most ten years. Absent if it is unknown: the disk was not measured, or nothing is
+    /// written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_s: Option<u64>,
 }
 
 impl ModelPhase {

@@ -23,6 +23,11 @@ fn reported() -> Reported {
             phase: ModelPhase::Failed,
             error: Some(DocumentError::new("", "http-404", "not found")),
         }],
+        recording: Some(RecordingEstimate {
+            cameras: 12,
+            bytes_per_day: 536_000_000_000,
+            kept_s: Some(803_520),
+        }),
         keys: vec![key.id()],
         ..Reported::new(Firmware {
             version: "0.1.0".to_owned(),
@@ -104,7 +109,52 @@ fn long_lists_and_texts_are_cut() {
     assert_eq!(read.log[0].len(), TEXT_BYTES);
 }
 
+#[test]
+fn an_estimate_of_recordings_is_absent_or_has_its_fields() {
+    let text = |recording: Option<RecordingEstimate>| {
+        let written = Reported {
+            recording,
+            ..Reported::new(Firmware::default())
+        };
+        let text = String::from_utf8(written.to_json()).expect("JSON is text");
+        let begin = text.find(r#""recording""#)?;
+        Some(text[begin..].to_owned())
+    };
+    let mut estimate = reported().recording.expect("it has one");
+    assert_eq!(text(None), None);
+    assert_eq!(
+        text(Some(estimate)).as_deref(),
+        Some(r#""recording":{"cameras":12,"bytes_per_day":536000000000,"kept_s":803520}}"#)
+    );
+    estimate.kept_s = None;
+    assert_eq!(
+        text(Some(estimate)).as_deref(),
+        Some(r#""recording":{"cameras":12,"bytes_per_day":536000000000}}"#)
+    );
+    let newer = br#"{"schema":2,"phase":"applied","recording":{"cameras":3,"tapes":2}}"#;
+    let read = Reported::from_json(newer).expect("a reader is lenient");
+    let expected = RecordingEstimate {
+        cameras: 3,
+        ..RecordingEstimate::default()
+    };
+    assert_eq!(read.recording, Some(expected));
+}
+
 proptest! {
+    #[test]
+    fn every_estimate_reads_back(
+        cameras in any::<u32>(),
+        bytes_per_day in any::<u64>(),
+        kept_s in any::<Option<u64>>(),
+    ) {
+        let written = Reported {
+            recording: Some(RecordingEstimate { cameras, bytes_per_day, kept_s }),
+            ..reported()
+        };
+        let read = Reported::from_json(&written.to_json());
+        prop_assert_eq!(read.expect("own JSON is good"), written);
+    }
+
     #[test]
     fn random_bytes_never_panic(payload in proptest::collection::vec(any::<u8>(), 0..256)) {
         let _ = Reported::from_json(&payload);

@@ -9,7 +9,7 @@ use super::{DeviceView, Session};
 use crate::base::SourceId;
 use crate::bus::{ClientRole, Topics};
 use crate::event::{Presence, PresenceState, SourceState, SourceStatus};
-use crate::fleet::{Firmware, ModelPhase, ModelState};
+use crate::fleet::{Firmware, ModelPhase, ModelState, RecordingEstimate};
 
 /// The state of a fleet.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,6 +54,9 @@ pub struct DeviceStatus {
     /// The models of its document that are not ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelState>,
+    /// How long its recordings are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<RecordingEstimate>,
 }
 
 impl FleetStatus {
@@ -180,6 +183,7 @@ fn row(device: &str, view: &DeviceView, live: &BTreeMap<SourceId, f32>) -> Devic
             let missing = missing.filter(|model| model.phase != ModelPhase::Ready);
             missing.cloned().collect()
         }),
+        recording: report.and_then(|report| report.recording),
     }
 }
 
@@ -194,7 +198,7 @@ mod tests {
         assert_eq!(row("a", &view, &BTreeMap::new()).presence, "missing");
         let document = br#"{"schema":1,"generation":7,"role":"processor","processor":{"camera":[{"id":1},{"id":2}]}}"#;
         view.take(FleetTopic::Desired, document);
-        let report = br#"{"schema":1,"generation":7,"applied":6,"phase":"rejected","firmware":{"version":"0.1.0"},"errors":[{"path":"x","code":"c","message":"m"}],"models":[{"id":"a","phase":"ready"},{"id":"b","phase":"building"}]}"#;
+        let report = br#"{"schema":1,"generation":7,"applied":6,"phase":"rejected","firmware":{"version":"0.1.0"},"errors":[{"path":"x","code":"c","message":"m"}],"models":[{"id":"a","phase":"ready"},{"id":"b","phase":"building"}],"recording":{"cameras":2,"bytes_per_day":86400000,"kept_s":803520}}"#;
         view.take(FleetTopic::Reported, report);
         let live = BTreeMap::from([(SourceId(2), 12.5), (SourceId(9), 1.0)]);
         let shown = row("a", &view, &live);
@@ -210,5 +214,7 @@ mod tests {
         assert_eq!(shown.error.as_deref(), Some("x: m (c)"));
         let missing: Vec<&str> = shown.models.iter().map(|model| &*model.id).collect();
         assert_eq!(missing, ["b"]);
+        let recording = shown.recording.expect("it tells one");
+        assert_eq!((recording.cameras, recording.kept_s), (2, Some(803_520)));
     }
 }

@@ -1,16 +1,18 @@
 //! The state of a fleet as a table or as JSON.
 
 use super::FleetStatus;
+use crate::fleet::RecordingEstimate;
 
-const HEADINGS: [&str; 9] = [
+const HEADINGS: [&str; 10] = [
     "DEVICE", "PRESENCE", "FIRMWARE", "UPDATE", "DESIRED", "APPLIED", "PHASE", "SOURCES", "FPS",
+    "KEPT",
 ];
 
-/// The table, its last line the sum.
+/// The table, its last line the sum. The column of the days for which recordings are kept is there if one of the devices records.
 pub fn status_text(status: &FleetStatus) -> Vec<String> {
     let number =
         |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-    let mut table: Vec<[String; 9]> = vec![HEADINGS.map(str::to_owned)];
+    let mut table: Vec<[String; 10]> = vec![HEADINGS.map(str::to_owned)];
     let mut errors = Vec::new();
     for row in &status.rows {
         let dash = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
@@ -31,6 +33,7 @@ pub fn status_text(status: &FleetStatus) -> Vec<String> {
                 Some(_) => format!("{:.1}", row.fps),
                 None => "-".to_owned(),
             },
+            kept(row.recording),
         ]);
         if let Some(error) = &row.error {
             errors.push(format!("{}: {error}", row.device));
@@ -52,7 +55,9 @@ pub fn status_text(status: &FleetStatus) -> Vec<String> {
         let cells = table.iter().filter_map(move |row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
+    let records = status.rows.iter().any(|row| row.recording.is_some());
+    let columns = HEADINGS.len() - usize::from(!records);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut lines: Vec<String> = table
         .iter()
         .map(|row| {
@@ -71,6 +76,14 @@ pub fn status_text(status: &FleetStatus) -> Vec<String> {
         grouped(status.online)
     ));
     lines
+}
+
+/// For how many days recordings are kept.
+fn kept(recording: Option<RecordingEstimate>) -> String {
+    let kept_s = recording.and_then(|recording| recording.kept_s);
+    kept_s.map_or("-".to_owned(), |kept_s| {
+        format!("{:.1}d", kept_s as f64 / 86_400.0)
+    })
 }
 
 /// The state for programs.
@@ -114,6 +127,7 @@ mod tests {
             fps: 50.0,
             error,
             models: Vec::new(),
+            recording: None,
         };
         let mut waiting = row("w", "offline", None, Some("x: bad (code)".to_owned()));
         waiting.update_error = Some("firmware: why (disk)".to_owned());
@@ -151,6 +165,58 @@ mod tests {
         assert!(!status.is_complete());
         let json: serde_json::Value = serde_json::from_str(&status_json(&status)).expect("JSON");
         assert_eq!(json["rows"][0]["live"], 3);
+    }
+
+    #[test]
+    fn the_days_of_recordings_are_a_column_if_a_device_records() {
+        let row = |device: &str, recording| DeviceStatus {
+            device: device.to_owned(),
+            presence: "online",
+            firmware: "0.1.0".to_owned(),
+            update: String::new(),
+            update_error: None,
+            desired: Some(2),
+            applied: Some(2),
+            phase: "applied",
+            live: Some(4),
+            sources: Some(4),
+            fps: 100.0,
+            error: None,
+            models: Vec::new(),
+            recording,
+        };
+        let estimate = |kept_s| {
+            Some(RecordingEstimate {
+                cameras: 4,
+                bytes_per_day: 172_800_000_000,
+                kept_s,
+            })
+        };
+        let status = FleetStatus {
+            devices: 4,
+            answered: 4,
+            online: 4,
+            rows: vec![
+                row("gate-1", estimate(Some(803_520))),
+                row("gate-2", estimate(Some(u64::MAX))),
+                row("gate-3", estimate(None)),
+                row("hall-1", None),
+            ],
+        };
+        assert_eq!(
+            status_text(&status),
+            [
+                "DEVICE  PRESENCE  FIRMWARE  UPDATE  DESIRED  APPLIED  PHASE    SOURCES  FPS    KEPT",
+                "gate-1  online    0.1.0     -       2        2        applied  4/4      100.0  9.3d",
+                "gate-2  online    0.1.0     -       2        2        applied  4/4      100.0  213503982334601.3d",
+                "gate-3  online    0.1.0     -       2        2        applied  4/4      100.0  -",
+                "hall-1  online    0.1.0     -       2        2        applied  4/4      100.0  -",
+                "4 of 4 answered, 4 online",
+            ]
+        );
+        let json: serde_json::Value = serde_json::from_str(&status_json(&status)).expect("JSON");
+        assert_eq!(json["rows"][0]["recording"]["kept_s"], 803_520);
+        assert_eq!(json["rows"][3].get("recording"), None);
     }
 
     #[test]
