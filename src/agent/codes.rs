@@ -38,6 +38,8 @@ pub const FELL_BACK: &str = "fell-back";
 pub const STORE: &str = "store";
 /// The document needs more than the box has.
 pub const OVER_CAPACITY: &str = "over-capacity";
+/// Recordings are kept for less than a day.
+pub const SHORT_RETENTION: &str = "short-retention";
 /// The document names an output for a monitor that the box does not have.
 pub const NO_OUTPUT: &str = "no-output";
 /// No monitor is connected to an output that the document names.

@@ -17,6 +17,7 @@ use super::cycle::{Action, Boot, ChildRole, Cycle, Event, Now, Policy, Received}
 use super::document::StoredDocument;
 use super::firmware::Keeper;
 use super::identity::Identity;
+use super::kept_recordings::KeptRecordings;
 use super::key_store::KeyStore;
 use super::models::{Models, Trial};
 use super::publish::{complete, firmware};
@@ -45,6 +46,7 @@ pub(super) struct Driver {
     pub(super) cycle: Cycle,
     pub(super) models: Models,
     pub(super) firmware: Keeper,
+    pub(super) recordings: KeptRecordings,
     /// The command that restarts the machine.
     pub(super) reboot: Vec<String>,
     /// The last order to the processor.
@@ -69,6 +71,7 @@ pub(super) struct DriverParts {
     pub(super) keys: KeyStore,
     pub(super) models: Models,
     pub(super) firmware: Keeper,
+    pub(super) recordings: KeptRecordings,
     pub(super) reboot: Vec<String>,
     pub(super) store: Store,
     pub(super) findings: Vec<Finding>,
@@ -95,6 +98,7 @@ impl Driver {
             cycle,
             models: parts.models,
             firmware: parts.firmware,
+            recordings: parts.recordings,
             reboot: parts.reboot,
             trial: Trial::default(),
             store: parts.store,
@@ -154,15 +158,8 @@ impl Driver {
     /// A role has answered, ended, written or told its state.
     pub(super) fn role_event(&mut self, event: RoleEvent) {
         let role = event.role;
-        if let ChildEvent::Observed(_, observation) = &event.event {
-            self.firmware
-                .health
-                .observe(role, observation, self.clock.now());
-            let (detector, planes) = (&observation.detector, &observation.planes);
-            let abilities = &mut self.reader.abilities;
-            if abilities.observed(detector.as_ref(), planes.as_ref(), self.clock.now()) {
-                self.publish_capabilities();
-            }
+        if let ChildEvent::Observed(document, observation) = &event.event {
+            self.note_state(role, document.as_ref(), observation);
         }
         let Some(event) = self.model_answer(role, event.event) else {
             return;
@@ -192,7 +189,7 @@ impl Driver {
     }
 
     /// Publishes what the box can do.
-    fn publish_capabilities(&self) {
+    pub(super) fn publish_capabilities(&self) {
         let payload = self.reader.abilities.known().to_json();
         self.link.retain(&self.capabilities_topic, payload);
     }
@@ -333,10 +330,13 @@ impl Driver {
 
     /// Publishes the report if it has changed.
     pub(super) fn publish(&mut self) {
+        let document = self.cycle.current().or_else(|| self.cycle.running());
+        let recording = self.recordings.tell(document, self.clock.now());
         let reported = complete(
             &self.report,
             [self.warnings(), self.model_warnings()].concat(),
             self.model_states(),
+            recording,
             self.keys.keys(),
             &self.software(),
         );

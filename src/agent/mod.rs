@@ -2,7 +2,8 @@
 //!
 //! `store` keeps the received documents and the attempts on flash. `cycle` decides what happens with a document; it is a pure
 //! state machine, and its caller carries out its actions. `preflight` and `monitors` compare a configuration with the `abilities` of
-//! the box, which are measured (`rates`), read of the kernel (`outputs`), or told by the roles and the `board` file.
+//! the box, which are measured (`rates`), read of the kernel (`outputs`), or told by the roles and the `board` file. `kept` estimates
+//! how long the recordings of a document are kept, from measured `recording_rates`; `kept_recordings` tells it.
 //!
 //! `service` is `nvr agent`: one thread with the link to the fleet, which runs the roles as child processes (`child`). `reading`
 //! checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It initialises neither GStreamer
@@ -27,12 +28,15 @@ mod driver;
 mod firmware;
 mod firmware_duty;
 mod identity;
+mod kept;
+mod kept_recordings;
 mod key_store;
 mod led;
 mod lending;
 mod model_swap;
 mod models;
 mod monitors;
+mod observed;
 mod options;
 mod outputs;
 mod preflight;
@@ -40,6 +44,7 @@ mod provision;
 mod publish;
 mod rates;
 mod reading;
+mod recording_rates;
 mod refusal;
 mod role_user;
 mod service;
@@ -63,6 +68,7 @@ pub use firmware::{
     read_status as read_firmware_status, roll_back as roll_back_firmware,
 };
 pub use identity::{DEVICE_FILE, DeviceFileError, Identity, read_identity};
+pub use kept::RecordingDemand;
 pub use options::{AgentError, AgentOptions};
 pub use preflight::{Capacity, Demand, Preflight, preflight};
 pub use provision::{

@@ -3,15 +3,16 @@
 use crate::control::Capabilities;
 use crate::fleet::{
     DecoderAbility, DeviceCapabilities, DocumentError, Firmware, Keyring, Machine, ModelState,
-    Reported, Verb,
+    RecordingEstimate, Reported, Verb,
 };
 
-/// The cycle's report with what only the agent knows: what is amiss with the roles, the software, the models, and the
-/// trusted keys.
+/// The cycle's report with what only the agent knows: what is amiss with the roles, the software, the models, how long
+/// recordings are kept, and the trusted keys.
 pub(super) fn complete(
     report: &Reported,
     warnings: Vec<DocumentError>,
     models: Vec<ModelState>,
+    recording: Option<RecordingEstimate>,
     keys: &Keyring,
     firmware: &Firmware,
 ) -> Reported {
@@ -19,6 +20,7 @@ pub(super) fn complete(
         warnings: [report.warnings.clone(), warnings].concat(),
         firmware: firmware.clone(),
         models,
+        recording,
         keys: keys.trusted().map(|key| key.id()).collect(),
         ..report.clone()
     }
@@ -122,6 +124,7 @@ mod tests {
             &report,
             vec![looping],
             Vec::new(),
+            None,
             &Keyring::default(),
             &firmware(),
         );

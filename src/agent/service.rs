@@ -24,6 +24,7 @@ use super::cycle::{ChildRole, Policy};
 use super::driver::{Children, Driver, DriverParts};
 use super::firmware::{FirmwareEvent, FirmwareOptions, Keeper};
 use super::identity::Identity;
+use super::kept_recordings::KeptRecordings;
 use super::key_store::KeyStore;
 use super::led::Led;
 use super::lending::{Lending, lend};
@@ -107,6 +108,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         children,
         models,
         firmware,
+        recordings: KeptRecordings::open(&options.state_dir),
         reboot: options.reboot.clone(),
         store,
         findings,

@@ -1,4 +1,4 @@
-//! What is wrong with the box itself, whatever its document says.
+//! What is wrong with the box itself, whatever its document says, and with the room for its recordings.
 
 use super::codes;
 use super::driver::Driver;
@@ -8,7 +8,7 @@ use crate::fleet::DocumentError;
 const CRASH_LOOP: &str = "crash-loop";
 
 impl Driver {
-    /// The problems of its files, its roles and its id.
+    /// The problems of its files, its roles, its id and its recordings.
     pub(super) fn warnings(&self) -> Vec<DocumentError> {
         let mut warnings = self.reader.abilities.warnings.clone();
         for (role, child) in &self.children {
@@ -40,6 +40,7 @@ impl Driver {
             DocumentError::new("device", codes::TWIN, message)
         });
         warnings.extend(twin);
+        warnings.extend(self.recordings.warning());
         warnings
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::base::SourceId;
 use crate::control::wall_state::VideoState;
-use crate::control::{DetectorStatus, DisplayStatus, Status, WallStatus};
+use crate::control::{DetectorStatus, DisplayStatus, RecorderStatus, Status, WallStatus};
 use crate::event::SourceState;
 
 /// The state of a role at one moment.
@@ -18,6 +18,8 @@ pub(in crate::agent) struct Observation {
     pub(in crate::agent) picture: Option<bool>,
     /// The detector of a processor.
     pub(in crate::agent) detector: Option<DetectorStatus>,
+    /// The recorder of a processor.
+    pub(in crate::agent) recorder: Option<RecorderStatus>,
     /// The number of planes that a wall uses on each of its outputs.
     pub(in crate::agent) planes: Option<BTreeMap<String, u32>>,
     /// The monitors of a wall.
@@ -61,6 +63,7 @@ impl Observer {
                     flows: flows.collect(),
                     picture: None,
                     detector: processor.detector.clone(),
+                    recorder: processor.recorder.clone(),
                     planes: None,
                     screen: None,
                 }
@@ -77,6 +80,7 @@ impl Observer {
                     flows: flows.collect(),
                     picture: has_picture.then(|| before.is_some_and(|before| before != scenes)),
                     detector: None,
+                    recorder: None,
                     planes: Some(planes(wall.displays.as_ref())),
                     screen: Some(screen(wall)),
                 }

@@ -11,6 +11,7 @@ use super::output::StoreStep;
 use super::role::ChildRole;
 use crate::agent::attempts::Attempts;
 use crate::agent::document::{DocumentId, StoredDocument};
+use crate::agent::kept::RecordingDemand;
 use crate::base::SourceId;
 use crate::config::Settings;
 use crate::fleet::{CheckedBodies, Desired, DocumentError, DocumentHash};
@@ -35,6 +36,8 @@ pub struct Candidate {
     pub body: DocumentHash,
     /// The roles that it configures, each with its sources in the order of its `camera` list.
     pub roles: BTreeMap<ChildRole, Vec<SourceId>>,
+    /// What its processor records; `None` if that is nothing.
+    pub recording: Option<RecordingDemand>,
     /// Warnings of its checks.
     pub warnings: Vec<DocumentError>,
 }
@@ -52,9 +55,11 @@ impl Candidate {
             let loaded = loaded.as_ref()?;
             Some((role, sources(&loaded.settings, body.as_ref())))
         });
+        let processor = bodies.processor.as_ref();
         Self {
             body: DocumentHash::of(&body),
             roles: roles.collect(),
+            recording: processor.and_then(|loaded| RecordingDemand::of(&loaded.settings)),
             warnings: bodies.warnings.clone(),
             document,
             desired,

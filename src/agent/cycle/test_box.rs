@@ -35,6 +35,7 @@ pub(super) fn document(
         body: DocumentHash::of(body.as_bytes()),
         roles: BTreeMap::from([(Processor, vec![SourceId(0), SourceId(1)])]),
         desired: Desired::new(generation, DeviceRole::Processor),
+        recording: None,
         warnings: Vec::new(),
     };
     change(&mut candidate);
