@@ -33,6 +33,7 @@ mod kills;
 mod models;
 mod other_process;
 mod processor_user;
+mod recording;
 mod refusals;
 mod stage;
 mod trials;
