@@ -167,7 +167,7 @@ impl Supervisor {
                     running.for_each(|running| running.is_known = true);
                     self.send(ChildEvent::Able(able)).await;
                 }
-                let observation = self.observer.observe(&status);
+                let observation = Box::new(self.observer.observe(&status));
                 self.send(ChildEvent::Observed(document, observation)).await;
             }
             Some(Err(err)) => {

@@ -86,7 +86,7 @@ pub(in crate::agent) enum ChildEvent {
     /// It wrote a line.
     Logged(String),
     /// It told its state, and ran this document by then; none while it takes over another one.
-    Observed(Option<DocumentId>, Observation),
+    Observed(Option<DocumentId>, Box<Observation>),
     /// It told what it can do here, once after its start.
     Able(Box<Capabilities>),
 }
