@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::check::{self, ListedState};
 use super::error::DiskFault;
+use super::file_key::{DAY_MS, FileKey};
 use super::layout::LONGEST_CHANGE;
 use super::layout::stamp;
 use super::locks::Lock;
-use super::stock::{DAY_MS, FileKey};
 
 /// What a camera sends is in its open file after this time at the latest, unless the disk is slow: the longest fragment has 10 s.
 const WRITTEN_AFTER: Duration = Duration::from_secs(15);

@@ -32,6 +32,7 @@ mod disk;
 mod durable;
 mod error;
 mod export;
+mod file_key;
 mod folder_lock;
 mod fragment_reader;
 mod gate;

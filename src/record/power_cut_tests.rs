@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::file_key::FileKey;
 use super::model_crash::{Durable, durable_by_model};
 use super::model_disk::ModelDisk;
 use super::mp4::{self, FileEnding};
@@ -16,7 +17,6 @@ use super::recovery::recover;
 use super::report::{RecordingState, SourceShared};
 use super::retention::Retention;
 use super::space::SpaceLimits;
-use super::stock::FileKey;
 use super::testing::{Camera, DIR, format, scene_of, unlimited};
 use super::writer::Writer;
 use crate::base::{Clock, SourceId};

@@ -20,10 +20,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::error::DiskFault;
+use super::file_key::{DAY_MS, FileKey, HOUR_MS};
 use super::lock_watch::LockWatch;
 use super::space::{OPEN_EXTRA_BYTES, Space, SpaceLimits};
 use super::space_disk::{Entry, SpaceDisk};
-use super::stock::{DAY_MS, FileKey, HOUR_MS};
 use super::walk::{Found, walk};
 use crate::base::sync::lock;
 use crate::base::{Backoff, Clock};

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use super::ASIDE;
 use super::model::{DIR, MB, ModelDisk, START, close, path, retention_by, write};
 use crate::base::sync::lock;
+use crate::record::file_key::FileKey;
 use crate::record::space::{OPEN_EXTRA_BYTES, STEP_BYTES, SpaceLimits, margin};
 use crate::record::space_disk::Entry;
-use crate::record::stock::FileKey;
 
 #[derive(Debug, Clone)]
 enum Op {

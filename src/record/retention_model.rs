@@ -10,11 +10,11 @@ use super::Retention;
 use crate::base::sync::lock;
 use crate::base::{Clock, SourceId};
 use crate::record::disk::RecordingDisk;
+use crate::record::file_key::FileKey;
 use crate::record::layout::Place;
 use crate::record::lock_name::LockName;
 use crate::record::space::{Full, Space, SpaceLimits};
 use crate::record::space_disk::{Entry, SpaceDisk};
-use crate::record::stock::FileKey;
 
 pub(super) const DIR: &str = "/rec";
 /// The folder of locks.

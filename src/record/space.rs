@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::file_key::FileKey;
 use super::index::Changes;
 pub(super) use super::limits::{SpaceLimits, margin};
 use super::rate::Rate;
-use super::stock::{FileKey, Stock};
+use super::stock::Stock;
 use crate::base::sync::lock;
 use crate::base::{Clock, SourceId, shown_bytes, time_to_fill};
 

@@ -6,102 +6,11 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::layout::{Place, stamp_ms};
+use super::file_key::FileKey;
 use super::lock_name::LockName;
 use crate::base::SourceId;
-
-/// The milliseconds of a folder of an hour.
-pub(super) const HOUR_MS: u64 = 3_600_000;
-/// The milliseconds of a folder of a day.
-pub(super) const DAY_MS: u64 = 24 * HOUR_MS;
-
-/// A recording by its name. Recordings of all sources sort by their start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct FileKey {
-    /// Capture time of the first frame, since the Unix epoch.
-    start_ms: u64,
-    number: u32,
-    source: SourceId,
-}
-
-impl FileKey {
-    /// The recording of a source that starts at `start_ms` since the Unix epoch. `number` is 0 unless others have the same start.
-    pub(super) fn new(source: SourceId, start_ms: u64, number: u32) -> Self {
-        Self {
-            start_ms,
-            number,
-            source,
-        }
-    }
-
-    /// Capture time of the first frame in milliseconds since the Unix epoch.
-    pub(super) fn start_ms(&self) -> u64 {
-        self.start_ms
-    }
-
-    /// Its number among recordings of the same start.
-    pub(super) fn number(&self) -> u32 {
-        self.number
-    }
-
-    /// Its place among the recordings of its source.
-    fn at(&self) -> (u64, u32) {
-        (self.start_ms, self.number)
-    }
-
-    /// The recording at a path; `None` if the layout does not make this path.
-    pub(super) fn of_path(dir: &Path, path: &Path) -> Option<Self> {
-        let source = path.strip_prefix(dir).ok()?.components().next()?;
-        let source = source.as_os_str().to_str()?.parse().ok()?;
-        let stem = path.file_name()?.to_str()?.strip_suffix(".mp4")?;
-        let key = Self::of_stem(SourceId(source), stem)?;
-        (key.path(dir) == path).then_some(key)
-    }
-
-    fn of_stem(source: SourceId, stem: &str) -> Option<Self> {
-        let (start, number) = stem.split_once('-').unwrap_or((stem, "0"));
-        Some(Self {
-            start_ms: stamp_ms(start)?,
-            number: number.parse().ok()?,
-            source,
-        })
-    }
-
-    /// The beginning of the time that a folder of a day and an hour is for.
-    pub(super) fn of_hour(source: SourceId, day: &str, hour: &str) -> Option<Self> {
-        let day = day.replace('-', "");
-        Self::of_stem(source, &format!("{day}T{hour}0000.000Z"))
-    }
-
-    /// Where it lies.
-    pub(super) fn place(&self) -> Place {
-        let start = Duration::from_millis(self.start_ms);
-        Place::new(self.source, start, self.number)
-    }
-
-    /// The source.
-    pub(super) fn source(&self) -> SourceId {
-        self.source
-    }
-
-    /// Capture time of the first frame since the Unix epoch, in whole milliseconds.
-    pub(super) fn start_unix(&self) -> Duration {
-        Duration::from_millis(self.start_ms)
-    }
-
-    /// The file.
-    pub(super) fn path(&self, dir: &Path) -> PathBuf {
-        self.place().path(dir)
-    }
-
-    /// The folders of its source, its day and its hour.
-    pub(super) fn folders(&self, dir: &Path) -> [PathBuf; 3] {
-        self.place().folders(dir)
-    }
-}
 
 /// The list. It knows nothing of the disk.
 #[derive(Debug, Default)]
@@ -193,7 +102,7 @@ impl Stock {
 
     /// Takes a recording out of the list.
     pub(super) fn forget(&mut self, key: FileKey) {
-        let Some(files) = self.sources.get_mut(&key.source) else {
+        let Some(files) = self.sources.get_mut(&key.source()) else {
             return;
         };
         if let Some(listed) = files.listed.remove(&key.at()) {
@@ -202,7 +111,7 @@ impl Stock {
             self.locked_bytes -= listed.locked_bytes();
         }
         if files.listed.is_empty() {
-            self.sources.remove(&key.source);
+            self.sources.remove(&key.source());
         }
         self.judge_before(key);
     }
@@ -231,15 +140,15 @@ impl Stock {
 
     /// Finds out whether a recording is locked. Its end is not known, but it is not after the start of the next one.
     fn judge(&mut self, key: FileKey) {
-        let Some(files) = self.sources.get_mut(&key.source) else {
+        let Some(files) = self.sources.get_mut(&key.source()) else {
             return;
         };
         let mut after = files.listed.range((Excluded(key.at()), Unbounded));
         let end_ms = after
             .next()
             .map_or(u64::MAX, |((start_ms, _), _)| *start_ms);
-        let locks = self.locks.get(&key.source).map_or(&[][..], Vec::as_slice);
-        let ended = locks.partition_point(|lock| lock.end <= key.start_ms);
+        let locks = self.locks.get(&key.source()).map_or(&[][..], Vec::as_slice);
+        let ended = locks.partition_point(|lock| lock.end <= key.start_ms());
         let is_locked = locks.get(ended).is_some_and(|lock| lock.start <= end_ms);
         if let Some(listed) = files.listed.get_mut(&key.at()) {
             self.locked_bytes -= listed.locked_bytes();
@@ -250,10 +159,10 @@ impl Stock {
 
     /// Finds out whether the recording before this one is locked.
     fn judge_before(&mut self, key: FileKey) {
-        let files = self.sources.get(&key.source);
+        let files = self.sources.get(&key.source());
         let before = files.and_then(|files| files.listed.range(..key.at()).next_back());
         if let Some((&at, _)) = before {
-            self.judge(FileKey::new(key.source, at.0, at.1));
+            self.judge(FileKey::new(key.source(), at.0, at.1));
         }
     }
 
@@ -294,8 +203,8 @@ impl Stock {
 
     /// Whether the list has a recording of the source of `key` in its hour or day: the folder of that length.
     pub(super) fn has_in_folder(&self, key: FileKey, length_ms: u64) -> bool {
-        let from = key.start_ms - key.start_ms % length_ms;
-        let files = self.sources.get(&key.source);
+        let from = key.start_ms() - key.start_ms() % length_ms;
+        let files = self.sources.get(&key.source());
         files.is_some_and(|files| {
             let inside = (from, 0)..(from + length_ms, 0);
             files.listed.range(inside).next().is_some()
@@ -327,12 +236,12 @@ impl Stock {
     }
 
     fn listed(&self, key: FileKey) -> Option<Listed> {
-        let files = self.sources.get(&key.source)?;
+        let files = self.sources.get(&key.source())?;
         files.listed.get(&key.at()).copied()
     }
 
     fn set(&mut self, key: FileKey, bytes: u64, state: ListedState) {
-        let files = self.sources.entry(key.source).or_default();
+        let files = self.sources.entry(key.source()).or_default();
         let listed = Listed {
             bytes,
             state,

@@ -31,7 +31,7 @@ fn order(mut stock: Stock, min_bytes: u64) -> Vec<(u32, u64)> {
     let mut order = Vec::new();
     while let Some((next, bytes)) = stock.next_to_delete(NOW, min_bytes) {
         assert_eq!(bytes, 100);
-        order.push((next.source.0, (next.start_ms - START_MS) / 1000));
+        order.push((next.source().0, (next.start_ms() - START_MS) / 1000));
         stock.forget(next);
     }
     assert_eq!(stock.bytes(), stock.locked_bytes());

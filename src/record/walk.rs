@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::error::DiskFault;
+use super::file_key::FileKey;
 use super::space_disk::{Entry, SpaceDisk};
-use super::stock::FileKey;
 use crate::base::SourceId;
 
 /// What a walk comes by.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::super::stock::FileKey;
+use super::super::file_key::FileKey;
 use super::error::ExportError;
 use crate::base::SourceId;
 

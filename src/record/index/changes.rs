@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use crate::base::sync::lock;
-use crate::record::stock::FileKey;
+use crate::record::file_key::FileKey;
 
 /// The last change of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Row, params};
 
 use super::tracks::{Sighting, Sightings, TRACK_GAP_MS, TrackName, merged};
-use crate::record::stock::FileKey;
+use crate::record::file_key::FileKey;
 
 /// Adds sightings in the scenes of a file to those that it has.
 pub(super) fn add(

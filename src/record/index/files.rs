@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use crate::base::{Size, Stop};
 use crate::media::Codec;
 use crate::record::disk::LocalDisk;
+use crate::record::file_key::FileKey;
 use crate::record::mp4::{self, FragmentPlace, ReadError};
 use crate::record::scene::Scene;
-use crate::record::stock::FileKey;
 use crate::record::walk::{Found, walk};
 
 /// All recordings of a folder. All calls block.

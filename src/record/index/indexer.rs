@@ -19,7 +19,7 @@ use super::files::{Listing, RecordingFiles};
 use super::reading::{Outcome, read};
 use super::rows;
 use crate::base::{Backoff, Stop};
-use crate::record::stock::FileKey;
+use crate::record::file_key::FileKey;
 
 /// Open files are read on this often. Each time costs some pages in the log of the database: more often would wear the medium.
 const FOLLOW_EVERY: Duration = Duration::from_secs(5);

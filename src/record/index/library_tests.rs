@@ -1,6 +1,6 @@
 use super::*;
+use crate::record::file_key::FileKey;
 use crate::record::index::rows::{self, RecordingRow};
-use crate::record::stock::FileKey;
 
 /// 2026-11-28T00:00:00Z.
 const DAY: u64 = 1_795_824_000_000;

@@ -13,8 +13,8 @@ use super::rows::{self, FileState, RecordingRow};
 use super::tracks::Sightings;
 use crate::base::Size;
 use crate::record::error::DiskFault;
+use crate::record::file_key::FileKey;
 use crate::record::mp4::{FragmentPlace, ReadError};
-use crate::record::stock::FileKey;
 
 /// How reading a recording went.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
 use super::*;
 use crate::base::SourceId;
+use crate::record::file_key::FileKey;
 use crate::record::index::Library;
 use crate::record::index::testing::write_recording;
-use crate::record::stock::FileKey;
 
 fn key(number: u32) -> FileKey {
     FileKey::new(SourceId(7), 1_795_854_600_123, number)

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use super::events::{self, signed, sql_key, unsigned};
 use crate::base::{Size, SourceId};
 use crate::media::Codec;
-use crate::record::stock::FileKey;
+use crate::record::file_key::FileKey;
 
 /// How a recording ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,9 +15,9 @@ use super::files::{Listing, Outline, Part, RecordingFile, RecordingFiles};
 use crate::base::sync::lock;
 use crate::base::{BBox, CaptureClock, Size, Stop};
 use crate::media::{Codec, CodedFormat, CodedUnit};
+use crate::record::file_key::FileKey;
 use crate::record::mp4::{self, FileHead, FragmentPlace, ReadError};
 use crate::record::scene::{Scene, SceneObject};
-use crate::record::stock::FileKey;
 
 /// The length of a head.
 pub(super) const HEAD_BYTES: u64 = 700;

@@ -1,8 +1,8 @@
 use super::*;
 use crate::base::SourceId;
+use crate::record::file_key::FileKey;
 use crate::record::index::testing::write_recording;
 use crate::record::index::{FileState, Library, RecordedFile};
-use crate::record::stock::FileKey;
 
 /// Waits until `found` finds something.
 fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> T {
