@@ -33,6 +33,7 @@ impl Checker<'_> {
             budget_bytes: budget,
             min_free_bytes: self.within("record", raw.min_free()),
             min_per_camera_bytes: min_per_camera,
+            prefer_events_after: self.within("record", raw.prefer_events_after()),
             durable_every: self.within("record", raw.durable_every()),
             file_length: self.within("record", raw.file_length()),
             pre_roll: self.within("record", raw.pre_roll()),
@@ -207,6 +208,27 @@ mod tests {
         ] {
             assert_eq!(warnings(&fine), [""; 0], "{fine}");
         }
+    }
+
+    #[test]
+    fn events_are_preferred_after_a_day_or_another_time() {
+        for (record, seconds) in [
+            ("", 86_400),
+            ("prefer_events_after = \"0s\"", 0),
+            ("prefer_events_after = \"36h\"", 129_600),
+            ("prefer_events_after = \"10years\"", 315_576_000),
+        ] {
+            let settings = source(record).load().expect("no problem");
+            let record = settings.record.expect("there is a directory");
+            assert_eq!(record.prefer_events_after.as_secs(), seconds);
+        }
+        let refused = source("prefer_events_after = \"11years\"").load();
+        let problems = refused.expect_err("it is too long");
+        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            ["record.prefer_events_after: must be 0s to 10years, got 11years [document:3:1]"]
+        );
     }
 
     #[test]

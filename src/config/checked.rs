@@ -117,8 +117,7 @@ pub struct SourceSettings {
     pub analysis: AnalysisSettings,
     /// What of it is recorded. A change restarts the source.
     pub record: RecordChoice,
-    /// Classes whose objects are events, where only events are recorded; `None` means all that are published. A change restarts the
-    /// source then.
+    /// Classes whose objects are events; `None` means all that are published. A change restarts the source, if it is recorded.
     pub event_classes: Option<Vec<String>>,
 }
 

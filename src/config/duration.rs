@@ -9,6 +9,8 @@ pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
+/// A year as it is written: `1year`, which has 365.25 days.
+pub(super) const YEAR: Duration = Duration::from_secs(31_557_600);
 
 /// A duration that is written with its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

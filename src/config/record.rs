@@ -16,13 +16,15 @@ pub struct RecordSettings {
     pub min_free_bytes: u64,
     /// Bytes of the newest recordings of each camera that stay while another camera has more.
     pub min_per_camera_bytes: u64,
+    /// Age from which recordings without events are deleted before those with events.
+    pub prefer_events_after: Duration,
     /// Time after which what was recorded survives a power cut.
     pub durable_every: Duration,
     /// Length of a file, up to the next key frame.
     pub file_length: Duration,
-    /// Time before an event that is recorded too.
+    /// Time before an event that belongs to it, and is recorded too.
     pub pre_roll: Duration,
-    /// Time after an event that is recorded too.
+    /// Time after an event that belongs to it, and is recorded too.
     pub post_roll: Duration,
     /// Whether recordings may lie on a medium that they wear out within some years.
     pub accept_wear: bool,

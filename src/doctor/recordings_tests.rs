@@ -31,6 +31,7 @@ fn settings(accept_wear: bool, budget_bytes: Option<u64>) -> RecordSettings {
         budget_bytes,
         min_free_bytes: 2_000_000_000,
         min_per_camera_bytes: 0,
+        prefer_events_after: std::time::Duration::from_secs(86_400),
         durable_every: std::time::Duration::from_secs(5),
         file_length: std::time::Duration::from_secs(60),
         accept_wear,
