@@ -51,7 +51,9 @@ pub(super) fn recorded(
 ) -> Option<Arc<RecordedCamera>> {
     let recording = recording?;
     let mode = match source.record {
-        RecordChoice::Continuous => RecordMode::Continuous,
+        RecordChoice::Continuous => RecordMode::Continuous {
+            event_classes: source.event_classes.clone(),
+        },
         RecordChoice::Events => RecordMode::Events(EventRule {
             pre_roll: recording.settings.pre_roll,
             post_roll: recording.settings.post_roll,
@@ -223,6 +225,9 @@ fn wanted(settings: &RecordSettings) -> record::RecordSettings {
         budget_bytes: settings.budget_bytes,
         min_free_bytes: settings.min_free_bytes,
         min_per_camera_bytes: settings.min_per_camera_bytes,
+        prefer_events_after: settings.prefer_events_after,
+        pre_roll: settings.pre_roll,
+        post_roll: settings.post_roll,
         ..record::RecordSettings::new(&settings.dir)
     }
 }

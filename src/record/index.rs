@@ -6,6 +6,8 @@
 //! At start it compares the names of all files with the rows and reads those that are missing, the newest first: the head and the
 //! tail of all of them, then their scenes. Files that are open are read on as they grow.
 //!
+//! It tells retention which events there are ([`listener`]).
+//!
 //! Only that thread writes. [`Library`] reads, from any thread or process. It never keeps a transaction open after a query: a reader
 //! that does keeps SQLite from reusing its log, which then grows without limit.
 //!
@@ -19,6 +21,7 @@ mod events;
 mod files;
 mod indexer;
 mod library;
+mod listener;
 mod reading;
 mod rebuild;
 mod rows;
@@ -31,6 +34,7 @@ mod testing;
 pub(super) use changes::Changes;
 pub use error::IndexError;
 pub use library::{Event, EventQuery, Library, RecordedFile, SourceSpan};
+pub(super) use listener::{EventListener, SeenEvent};
 pub use rebuild::{RebuildSummary, rebuild};
 pub use rows::FileState;
 pub use thread::IndexReport;

@@ -19,12 +19,18 @@ pub(super) struct SpaceLimits {
     pub min_free_bytes: u64,
     /// Bytes of the newest recordings of each source that stay while another source has more.
     pub min_per_camera_bytes: u64,
+    /// Age from which recordings without events are deleted before those with events.
+    pub prefer_events_after: Duration,
+    /// Time before an event that belongs to it.
+    pub pre_roll: Duration,
+    /// Time after an event that belongs to it.
+    pub post_roll: Duration,
     /// The length of files.
     pub file_length: Duration,
 }
 
 impl SpaceLimits {
-    /// No limits for a folder, and files of the default length.
+    /// No limits for a folder, events as they are, and files of the default length.
     #[cfg(test)]
     pub(super) fn none(dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -32,6 +38,9 @@ impl SpaceLimits {
             budget_bytes: None,
             min_free_bytes: 0,
             min_per_camera_bytes: 0,
+            prefer_events_after: Duration::ZERO,
+            pre_roll: Duration::ZERO,
+            post_roll: Duration::ZERO,
             file_length: Duration::from_secs(60),
         }
     }

@@ -15,8 +15,9 @@
 //!
 //! Before the writer allocates space for a file, it asks the account of the folder's space (`space`). The thread `record-space`
 //! (`retention`) lists the recordings that are there (`stock`), and deletes the oldest closed ones of all sources before the budget
-//! or the free space of the file system is used up. Open files are never deleted, nor are those that are locked (`locks`). As long as
-//! other sources have more, each keeps a minimum.
+//! or the free space of the file system is used up. From a certain age on those without events go first, as far as the index has told
+//! (`space_events`). Open files are never deleted, nor are those that are locked (`locks`). As long as other sources have more, each
+//! keeps a minimum.
 //!
 //! When the disk is slow, the queue drops whole groups of pictures. When it fails, the source's file is given up and a new one is
 //! tried, after 5 s and then up to 60 s. When there is no space and nothing can be deleted, files end, and each key frame tries again.
@@ -31,6 +32,7 @@ mod cut;
 mod disk;
 mod durable;
 mod error;
+mod event_times;
 mod export;
 mod file_key;
 mod folder_lock;
@@ -57,8 +59,10 @@ mod recovery;
 mod report;
 mod retention;
 mod scene;
+mod source_stock;
 mod space;
 mod space_disk;
+mod space_events;
 mod stock;
 mod track_file;
 mod usage;

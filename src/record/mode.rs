@@ -5,13 +5,34 @@ use std::time::Duration;
 use super::scene::Scene;
 
 /// What of a source is recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordMode {
     /// All that it sends.
-    #[default]
-    Continuous,
+    Continuous {
+        /// The classes whose objects are events. `None` means all. Recordings with events are kept longer.
+        event_classes: Option<Vec<String>>,
+    },
     /// Events only.
     Events(EventRule),
+}
+
+impl RecordMode {
+    /// The classes whose objects are events. `None` means all.
+    pub(super) fn event_classes(&self) -> Option<&[String]> {
+        match self {
+            Self::Continuous { event_classes } => event_classes.as_deref(),
+            Self::Events(rule) => rule.classes.as_deref(),
+        }
+    }
+}
+
+impl Default for RecordMode {
+    /// All that it sends, and all classes.
+    fn default() -> Self {
+        Self::Continuous {
+            event_classes: None,
+        }
+    }
 }
 
 /// What an event is, and how much is recorded around it.

@@ -55,6 +55,13 @@ pub struct RecordSettings {
     pub min_free_bytes: u64,
     /// Bytes of the newest recordings of each source that stay while another source has more. Default 0.
     pub min_per_camera_bytes: u64,
+    /// Age from which recordings without events are deleted before those with events, back from the newest recording of the same
+    /// source. Default 24 h.
+    pub prefer_events_after: Duration,
+    /// Time before an event that belongs to it. Default 10 s.
+    pub pre_roll: Duration,
+    /// Time after an event that belongs to it. Default 10 s.
+    pub post_roll: Duration,
 }
 
 impl RecordSettings {
@@ -69,6 +76,9 @@ impl RecordSettings {
             budget_bytes: None,
             min_free_bytes: 0,
             min_per_camera_bytes: 0,
+            prefer_events_after: Duration::from_secs(24 * 3600),
+            pre_roll: Duration::from_secs(10),
+            post_roll: Duration::from_secs(10),
         }
     }
 }
@@ -136,12 +146,16 @@ impl Recorder {
             budget_bytes: settings.budget_bytes,
             min_free_bytes: settings.min_free_bytes,
             min_per_camera_bytes: settings.min_per_camera_bytes,
+            prefer_events_after: settings.prefer_events_after,
+            pre_roll: settings.pre_roll,
+            post_roll: settings.post_roll,
             file_length: settings.file_length,
         };
         let retention = RetentionThread::start(disk.clone(), limits, clock.clone());
         let retention = retention.map_err(no_thread)?;
         let space = retention.space();
-        let index = IndexThread::start(dir.clone(), space.changes.clone(), clock.clone());
+        let (changes, listener) = (space.changes.clone(), space.clone());
+        let index = IndexThread::start(dir.clone(), changes, listener, clock.clone());
         let index = Arc::new(index.map_err(no_thread)?);
         let (durable_every, file_length) = (settings.durable_every, settings.file_length);
         let its_space = space.clone();
@@ -169,15 +183,17 @@ impl Recorder {
         })
     }
 
-    /// The way of units into the continuous recording of a source. The same for the same source, until it is removed.
+    /// The way of units into the continuous recording of a source whose events are objects of all classes. The same for the same
+    /// source, until it is removed.
     pub fn source(&self, source: SourceId) -> Arc<RecordedSource> {
-        self.source_in(source, RecordMode::Continuous)
+        self.source_in(source, RecordMode::default())
     }
 
     /// The way of units into the recording of a source. The same for the same source, and in the same mode, until it is removed.
     pub fn source_in(&self, source: SourceId, mode: RecordMode) -> Arc<RecordedSource> {
         let mut sources = lock(&self.sources);
         let recorded = sources.entry(source).or_insert_with(|| {
+            self.space.want_events(source, mode.event_classes());
             Arc::new(RecordedSource {
                 shared: self.shared.clone(),
                 source: Arc::new(SourceShared::in_mode(source, mode)),
@@ -333,6 +349,9 @@ pub(super) fn prepare_marks<D: RecordingDisk>(disk: &D, dir: &Path) -> Result<()
     Ok(())
 }
 
+#[cfg(test)]
+#[path = "recorder_event_tests.rs"]
+mod event_tests;
 #[cfg(test)]
 #[path = "recorder_tests.rs"]
 mod tests;

@@ -94,7 +94,7 @@ impl SourceShared {
     /// A source of which all is recorded.
     #[cfg(test)]
     pub(super) fn new(source: SourceId) -> Self {
-        Self::in_mode(source, RecordMode::Continuous)
+        Self::in_mode(source, RecordMode::default())
     }
 
     pub(super) fn in_mode(source: SourceId, mode: RecordMode) -> Self {

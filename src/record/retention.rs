@@ -1,9 +1,13 @@
-//! Retention: the oldest recordings are deleted before the limits of space are reached.
+//! Retention: old recordings are deleted before the limits of space are reached.
 //!
 //! The writer tells [`Space`] which files it opens, grows and closes, and asks it before it allocates space. That never waits for
 //! the disk. The thread `record-space` ([`Retention`]) counts the recordings that are there at its start, and deletes from then on:
-//! the oldest closed recordings of all sources first, open and locked ones ([`mod@super::locks`]) never. It keeps room for what all sources
-//! are about to write, so that the writer does not wait for a deletion.
+//! of all sources together the oldest closed recordings without events first, from a certain age on, then the oldest ones; open and
+//! locked ones ([`mod@super::locks`]) never. It keeps room for what all sources are about to write, so that the writer does not wait
+//! for a deletion.
+//!
+//! Which recordings have events it hears from the index ([`super::space_events`]). It never waits for that: as long as the index has
+//! not told it, the oldest go.
 //!
 //! No lock is made from when it reads the locks until the deletions that it chose by them are done. If the locks can't be read,
 //! nothing is deleted.
@@ -251,6 +255,7 @@ impl<D: SpaceDisk> Retention<D> {
         }
         if !state.stock.is_open(key) {
             state.stock.forget(key);
+            state.stock.forget_past_events(key.source());
             self.space.changes.removed(key);
         }
         state.lower_ceiling(&self.space.limits);
@@ -374,8 +379,14 @@ impl Drop for RetentionThread {
 }
 
 #[cfg(test)]
+#[path = "retention_event_tests.rs"]
+mod event_tests;
+#[cfg(test)]
 #[path = "retention_law_tests.rs"]
 mod law_tests;
+#[cfg(test)]
+#[path = "retention_laws.rs"]
+mod laws;
 #[cfg(test)]
 #[path = "retention_lock_tests.rs"]
 mod lock_tests;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::ASIDE;
+use super::laws::{read, see, want};
 use super::model::{DIR, MB, ModelDisk, START, close, path, retention_by, write};
 use crate::base::sync::lock;
 use crate::record::file_key::FileKey;
@@ -22,6 +23,10 @@ enum Op {
     Lock(usize, u64, u64),
     Unlock(usize),
     Locking(bool),
+    See(usize, u64, u64, usize),
+    Want(u32, usize),
+    Read(usize),
+    ReadAll,
     Advance(u64),
     Step,
 }
@@ -30,6 +35,9 @@ enum Op {
 fn any_second() -> impl Strategy<Value = u64> {
     prop_oneof![0..20_000u64, 0..600u64]
 }
+
+/// The classes of objects.
+const CLASSES: [&str; 3] = ["person", "car", "dog"];
 
 fn any_op() -> impl Strategy<Value = Op> {
     let bytes = 1..12 * MB;
@@ -44,6 +52,10 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => (any::<usize>(), 0..90u64, prop_oneof![1..60u64, 1..4000u64]).prop_map(|(a, b, c)| Op::Lock(a, b, c)),
         1 => any::<usize>().prop_map(Op::Unlock),
         1 => any::<bool>().prop_map(Op::Locking),
+        3 => (any::<usize>(), 0..120u64, prop_oneof![0..10u64, 0..600u64], 0..3usize).prop_map(|(a, b, c, d)| Op::See(a, b, c, d)),
+        1 => (0..3u32, 0..4usize).prop_map(|(a, b)| Op::Want(a, b)),
+        3 => any::<usize>().prop_map(Op::Read),
+        1 => Just(Op::ReadAll),
         1 => (0..100_000u64).prop_map(Op::Advance),
         4 => Just(Op::Step),
     ]
@@ -60,11 +72,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn limits_hold_and_only_the_oldest_closed_recordings_beyond_the_minimum_that_are_not_locked_go(
+    fn limits_hold_and_only_the_oldest_closed_recordings_beyond_the_minimum_that_are_not_locked_go_those_without_events_first(
         present in prop::collection::btree_map((0..3u32, any_second()), 1..20 * MB, 0..30),
         budget in 60 * MB..600 * MB,
         min_free in 0..500 * MB,
         min_per_camera in prop_oneof![Just(0), 3 * MB..250 * MB],
+        prefer_events_after in prop_oneof![Just(0), 0..5000u64],
+        rolls in (0..30u64, 0..30u64),
         ops in prop::collection::vec(any_op(), 1..150),
     ) {
         let disk = ModelDisk::new(2000 * MB);
@@ -81,6 +95,9 @@ proptest! {
             budget_bytes: Some(budget),
             min_free_bytes: min_free,
             min_per_camera_bytes: min_per_camera,
+            prefer_events_after: Duration::from_secs(prefer_events_after),
+            pre_roll: Duration::from_secs(rolls.0),
+            post_roll: Duration::from_secs(rolls.1),
             ..SpaceLimits::none(DIR)
         };
         let (mut retention, clock) = retention_by(&disk, limits);
@@ -134,6 +151,27 @@ proptest! {
                 }
                 Op::Unlock(number) => if let Some(lock) = pick(locks.iter(), number) {
                     disk.lock().names.remove(&lock);
+                }
+                Op::See(number, from, length, class) => {
+                    let seen = pick(disk.lock().recordings().map(|(_, path, _)| path), number);
+                    let seen = seen.and_then(|path| FileKey::of_path(Path::new(DIR), &path));
+                    if let Some(key) = seen {
+                        let from = key.start_unix().as_secs() - START + from;
+                        see(&disk, &space, key.source().0, CLASSES[class], from, from + length);
+                    }
+                }
+                Op::Want(source, count) => {
+                    let classes: Vec<_> = CLASSES[..count].iter().map(ToString::to_string).collect();
+                    want(&disk, &space, source, &classes);
+                }
+                Op::Read(number) => {
+                    let unread: Vec<_> = disk.lock().told.unread.iter().copied().collect();
+                    let read_now = number.checked_rem(unread.len()).map(|index| unread[index]);
+                    read(&disk, &space, read_now.as_slice());
+                }
+                Op::ReadAll => {
+                    let unread: Vec<_> = disk.lock().told.unread.iter().copied().collect();
+                    read(&disk, &space, &unread);
                 }
                 Op::Locking(is_locking) => disk.lock().is_locking = is_locking,
                 Op::Advance(ms) => clock.advance(Duration::from_millis(ms)),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Retention;
+use super::laws::Told;
 use crate::base::sync::lock;
 use crate::base::{Clock, SourceId};
 use crate::record::disk::RecordingDisk;
@@ -19,10 +20,6 @@ use crate::record::space_disk::{Entry, SpaceDisk};
 pub(super) const DIR: &str = "/rec";
 /// The folder of locks.
 pub(super) const LOCKS: &str = "/rec/.nvr-locks";
-/// The length of a file.
-const FILE: Duration = Duration::from_secs(60);
-/// Retention takes recordings that end so much before a lock for locked.
-const SLACK: Duration = Duration::from_secs(135);
 pub(super) const MB: u64 = 1_000_000;
 /// 2026-11-28T08:30:00Z.
 pub(super) const START: u64 = 1_795_854_600;
@@ -51,23 +48,12 @@ pub(super) struct Model {
     /// Somebody makes a lock and has not finished.
     pub(super) is_locking: bool,
     /// Retention holds the locks.
-    is_held: bool,
+    pub(super) is_held: bool,
     /// It has read them since.
-    has_read: bool,
-    /// The bytes of each source that stay while another one has more, as retention was told.
-    min_bytes: u64,
+    pub(super) has_read: bool,
+    /// What retention was told about its order.
+    pub(super) told: Told,
     pub(super) unsynced: BTreeSet<PathBuf>,
-}
-
-/// A recording by the laws of deletions.
-struct Judged {
-    key: FileKey,
-    /// The bytes of the recordings of the same source that are newer.
-    newer_bytes: u64,
-    /// A lock may overlap it: it has the length of [`FILE`], or lasts until the next one begins if that is longer.
-    is_locked: bool,
-    /// Retention may take it for locked.
-    may_seem_locked: bool,
 }
 
 impl Model {
@@ -91,71 +77,10 @@ impl Model {
         }
     }
 
-    fn locks(&self) -> impl Iterator<Item = LockName> {
+    pub(super) fn locks(&self) -> impl Iterator<Item = LockName> {
         let of_folder = |path: &&PathBuf| path.parent() == Some(Path::new(LOCKS));
         let files = self.names.keys().filter(of_folder);
         files.filter_map(|path| LockName::of_file(path.file_name()?.to_str()?))
-    }
-
-    /// All recordings that retention may count, from the newest one, by the laws of deletions.
-    fn judged(&self) -> Vec<Judged> {
-        let mut bytes = self.vanished.clone();
-        for (key, _, present) in self.recordings() {
-            *bytes.entry(key).or_default() += present;
-        }
-        let locks: Vec<_> = self.locks().collect();
-        let mut newer = BTreeMap::<_, (u64, Option<Duration>)>::new();
-        let judged = bytes.into_iter().rev().map(|(key, bytes)| {
-            let (newer_bytes, next) = newer.entry(key.source()).or_default();
-            let start = key.start_unix();
-            let of_source = locks.iter().filter(|lock| lock.source == key.source());
-            let times =
-                of_source.map(|lock| [lock.from_ms, lock.until_ms].map(Duration::from_millis));
-            let before = times.filter(|[_, until]| start < *until);
-            let judged = Judged {
-                key,
-                newer_bytes: *newer_bytes,
-                is_locked: before
-                    .clone()
-                    .any(|[from, _]| start + FILE > from || next.is_none_or(|next| next > from)),
-                // Nothing shows that it ended long before the lock.
-                may_seem_locked: before
-                    .clone()
-                    .any(|[from, _]| next.is_none_or(|next| next + SLACK >= from)),
-            };
-            *newer_bytes += bytes;
-            *next = Some(start);
-            judged
-        });
-        judged.collect()
-    }
-
-    /// The laws of deletions.
-    fn check(&self, key: FileKey) {
-        assert!(self.is_held && self.has_read, "locks may be other ones now");
-        let (min, judged) = (self.min_bytes, self.judged());
-        let this = judged.iter().find(|judged| judged.key == key);
-        let this = this.expect("it is there");
-        assert!(!this.is_locked, "{key:?} is locked");
-        // Retention counts some bytes more for each file than it has.
-        let inexact = if min > 0 { 2 * MB } else { 0 };
-        let is_of_minimum = this.newer_bytes + inexact < min;
-        for other in judged.iter().filter(|other| other.key != key) {
-            let path = other.key.path(Path::new(DIR));
-            let is_deletable = self.names.contains_key(&path)
-                && !self.open.contains(&path)
-                && !self.refused.contains(&path)
-                && !other.may_seem_locked;
-            if !is_deletable {
-                continue;
-            }
-            let is_beyond = other.newer_bytes >= min + inexact;
-            let is_older = other.key < key;
-            let is_next = is_older && (is_beyond || is_of_minimum);
-            assert!(!is_next, "{path:?} is older than {key:?}");
-            let gives_way = is_beyond && is_of_minimum;
-            assert!(!gives_way, "{path:?} is beyond the minimum, {key:?} is not");
-        }
     }
 
     pub(super) fn used(&self) -> u64 {
@@ -284,6 +209,7 @@ impl RecordingDisk for ModelDisk {
         assert!(!model.open.contains(path), "{path:?} is open");
         if !matches!(model.names.get(path), Some(Entry::File { .. })) {
             model.vanished.remove(&key);
+            model.forget_past_events(key.source());
             return Err(ErrorKind::NotFound.into());
         }
         model.check(key);
@@ -292,6 +218,7 @@ impl RecordingDisk for ModelDisk {
             return Err(ErrorKind::PermissionDenied.into());
         }
         model.names.remove(path);
+        model.forget_past_events(key.source());
         model.deleted.push(path.to_owned());
         model.unsynced.extend(path.parent().map(Path::to_owned));
         Ok(())
@@ -363,10 +290,10 @@ pub(super) fn retention(
     retention_by(disk, limits)
 }
 
-/// Files of a length of [`FILE`].
+/// Files of the default length.
 pub(super) fn retention_by(disk: &ModelDisk, limits: SpaceLimits) -> (Retention<ModelDisk>, Clock) {
     let clock = Clock::by_hand();
-    disk.lock().min_bytes = limits.min_per_camera_bytes;
+    disk.lock().told = Told::of(&limits);
     (Retention::new(disk.clone(), limits, clock.clone()), clock)
 }
 
@@ -375,6 +302,8 @@ pub(super) fn write(disk: &ModelDisk, space: &Space, path: &Path, bytes: u64) ->
     let is_new = !disk.lock().open.contains(path);
     if is_new {
         space.opened(path);
+        let key = FileKey::of_path(Path::new(DIR), path);
+        disk.lock().told.unread.extend(key);
     }
     match space.may_write(bytes) {
         Err(full) => {

@@ -49,7 +49,8 @@ pub struct SpaceReport {
     pub full: Option<String>,
     /// The rate of the last 10 minutes. `None` in the first 3 minutes.
     pub bytes_per_day: Option<u64>,
-    /// How long recordings are kept at this rate: until the space that they may have is full. `None` without a rate.
+    /// How long recordings are kept at this rate: until the space that they may have is full. It is the mean: those with events are
+    /// kept longer, others shorter. `None` without a rate.
     pub kept: Option<Duration>,
 }
 
@@ -117,10 +118,14 @@ pub(super) struct State {
 impl Space {
     /// Nothing is counted or measured yet.
     pub(super) fn new(limits: SpaceLimits, clock: Clock) -> Self {
+        let state = State {
+            stock: Stock::new(&limits),
+            ..State::default()
+        };
         Self {
             limits,
             clock,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             changes: Arc::default(),
             wake: Condvar::new(),
         }

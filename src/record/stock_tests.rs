@@ -4,7 +4,7 @@ use super::*;
 const START_MS: u64 = 1_795_854_600_000;
 const NOW: Duration = Duration::ZERO;
 
-fn key(source: u32, second: u64) -> FileKey {
+pub(super) fn key(source: u32, second: u64) -> FileKey {
     FileKey::new(SourceId(source), START_MS + second * 1000, 0)
 }
 
@@ -19,7 +19,12 @@ fn lock(source: u32, from: u64, until: u64) -> LockName {
 
 /// Closed recordings of 100 bytes.
 fn stock(files: &[(u32, u64)]) -> Stock {
-    let mut stock = Stock::default();
+    stock_by(&SpaceLimits::none("/rec"), files)
+}
+
+/// Closed recordings of 100 bytes.
+pub(super) fn stock_by(limits: &SpaceLimits, files: &[(u32, u64)]) -> Stock {
+    let mut stock = Stock::new(limits);
     for &(source, second) in files {
         stock.found(key(source, second), 100);
     }
@@ -27,7 +32,7 @@ fn stock(files: &[(u32, u64)]) -> Stock {
 }
 
 /// The order of deletion, by source and second.
-fn order(mut stock: Stock, min_bytes: u64) -> Vec<(u32, u64)> {
+pub(super) fn order(mut stock: Stock, min_bytes: u64) -> Vec<(u32, u64)> {
     let mut order = Vec::new();
     while let Some((next, bytes)) = stock.next_to_delete(NOW, min_bytes) {
         assert_eq!(bytes, 100);

@@ -66,8 +66,8 @@ impl Usage {
         per_day(self.sources.values().filter_map(|it| it.bytes_per_second))
     }
 
-    /// How long recordings are kept at this rate: until the budget or the free space beyond `min_free_bytes` is full. `None` without a
-    /// rate or a limit.
+    /// How long recordings are kept at this rate: until the budget or the free space beyond `min_free_bytes` is full. It is the mean:
+    /// those with events are kept longer, others shorter. `None` without a rate or a limit.
     pub fn kept(
         &self,
         free_bytes: Option<u64>,

@@ -329,7 +329,7 @@ impl<D: RecordingDisk> Writer<D> {
 impl<F> Track<F> {
     fn new(shared: Arc<SourceShared>, file_length: Duration) -> Self {
         let gate = match &shared.mode {
-            RecordMode::Continuous => None,
+            RecordMode::Continuous { .. } => None,
             RecordMode::Events(rule) => Some(Gate::new(rule.clone())),
         };
         Self {

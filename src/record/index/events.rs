@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, params};
 
+use super::listener::SeenEvent;
 use super::tracks::{Sighting, Sightings, TRACK_GAP_MS, TrackName, merged};
+use crate::base::SourceId;
 use crate::record::file_key::FileKey;
 
-/// Adds sightings in the scenes of a file to those that it has.
+/// Adds sightings in the scenes of a file to those that it has. Returns the events that are new or longer now.
 pub(super) fn add(
     database: &Connection,
     key: FileKey,
     sightings: &Sightings,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Vec<SeenEvent>> {
+    let mut joined = Vec::new();
     for (name, added) in sightings.tracks() {
         let former = of_file_and_track(database, key, name)?;
         let present = merged([&former, added].concat());
@@ -41,10 +44,37 @@ pub(super) fn add(
             ])?;
         }
         if let Some(span) = span_of(&present) {
-            join_again(database, source, name, span)?;
+            let events = join_again(database, source, name, span)?;
+            joined.extend(events.iter().map(|event| SeenEvent {
+                source: key.source(),
+                class: name.class.clone(),
+                from_ms: event.from_ms,
+                to_ms: event.to_ms,
+            }));
         }
     }
-    Ok(())
+    Ok(joined)
+}
+
+/// Calls `each` with all events until it returns false. Returns whether it never did.
+pub(super) fn for_each(
+    database: &Connection,
+    mut each: impl FnMut(SeenEvent) -> bool,
+) -> rusqlite::Result<bool> {
+    let mut query = database.prepare("SELECT source, class, from_ms, to_ms FROM event")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let goes_on = each(SeenEvent {
+            source: SourceId(row.get(0)?),
+            class: row.get(1)?,
+            from_ms: unsigned(row.get(2)?),
+            to_ms: unsigned(row.get(3)?),
+        });
+        if !goes_on {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Removes the sightings of a file.
@@ -76,13 +106,13 @@ pub(super) fn forget(database: &Connection, key: FileKey) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Makes the events of a track anew that sightings between `from_ms` and `to_ms` belong to.
+/// Makes the events of a track anew that sightings between `from_ms` and `to_ms` belong to, and returns them.
 fn join_again(
     database: &Connection,
     source: u32,
     name: &TrackName,
     (from_ms, to_ms): (u64, u64),
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Vec<Sighting>> {
     let track = name.track.cast_signed();
     // All events that touch the span. Others are further than the gap from it and from these, so they stay as they are.
     let mut touched = database.prepare_cached(
@@ -115,7 +145,8 @@ fn join_again(
         .query_map(of_span, of_row)?
         .collect::<Result<_, _>>()?;
     let mut insert = database.prepare_cached("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)")?;
-    for event in merged(sightings) {
+    let events = merged(sightings);
+    for event in &events {
         insert.execute(params![
             source,
             track,
@@ -126,7 +157,7 @@ fn join_again(
             signed(event.best_ms),
         ])?;
     }
-    Ok(())
+    Ok(events)
 }
 
 fn of_file_and_track(

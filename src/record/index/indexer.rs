@@ -4,6 +4,9 @@
 //! found to be done: rows of files that are gone are removed, files without a row are read, then scenes that were not read yet; the
 //! newest files first. Each step is one transaction. After an error of the database all is compared again, so a change that was
 //! taken is never lost.
+//!
+//! Events are told to the listener as soon as they are read, whatever becomes of the transaction: the files say so. Those of former
+//! runs are told from the rows, before the first step.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,7 +18,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::changes::{Change, Changes};
 use super::database;
 use super::error::IndexError;
+use super::events;
 use super::files::{Listing, RecordingFiles};
+use super::listener::{EventListener, SeenEvent};
 use super::reading::{Outcome, read};
 use super::rows;
 use crate::base::{Backoff, Stop};
@@ -29,6 +34,8 @@ const BATCH: usize = 64;
 const REMOVED_BATCH: usize = 512;
 /// Bytes that a step reads for their scenes, of each open or closed file and of all that are behind: half a second of a hard disk.
 const SLICE_BYTES: u64 = 32 << 20;
+/// Events of former runs that are told at a time.
+const TOLD_BATCH: usize = 256;
 /// What opening a file costs at least, as bytes that could be read in that time.
 const COST_BYTES: u64 = 1 << 20;
 /// The wait after a fault of the database.
@@ -55,6 +62,15 @@ pub(super) struct Indexer<F> {
     dir: PathBuf,
     files: F,
     changes: Arc<Changes>,
+    listener: Arc<dyn EventListener>,
+    /// The events of former runs are told.
+    has_told: bool,
+    /// Events that are to be told after the step.
+    seen: Vec<SeenEvent>,
+    /// Closed since the start, and not yet told to be read.
+    closed: BTreeSet<FileKey>,
+    /// All names of recordings could be read.
+    is_listed: bool,
     /// `None` before the first step and after a fault.
     database: Option<Connection>,
     open: BTreeSet<FileKey>,
@@ -71,11 +87,21 @@ pub(super) struct Indexer<F> {
 
 impl<F: RecordingFiles> Indexer<F> {
     /// The index of `dir`. Nothing is read or written before the first step.
-    pub(super) fn new(dir: PathBuf, files: F, changes: Arc<Changes>) -> Self {
+    pub(super) fn new(
+        dir: PathBuf,
+        files: F,
+        changes: Arc<Changes>,
+        listener: Arc<dyn EventListener>,
+    ) -> Self {
         Self {
             dir,
             files,
             changes,
+            listener,
+            has_told: false,
+            seen: Vec::new(),
+            closed: BTreeSet::new(),
+            is_listed: false,
             database: None,
             open: BTreeSet::new(),
             to_remove: Vec::new(),
@@ -139,6 +165,10 @@ impl<F: RecordingFiles> Indexer<F> {
             Some(database) => database,
             None => {
                 let database = database::open(&self.dir)?;
+                let told = self.tell_rows(&database, stop);
+                if !told.map_err(IndexError::of("read", &path))? {
+                    return Ok(Progress::Stopped);
+                }
                 let Some(listing) = self.files.list(stop) else {
                     return Ok(Progress::Stopped);
                 };
@@ -160,15 +190,42 @@ impl<F: RecordingFiles> Indexer<F> {
             change.commit()?;
             Ok(progress)
         };
-        let progress = work().map_err(IndexError::of("write", &path))?;
+        let worked = work();
+        self.listener.seen(&self.seen);
+        self.seen.clear();
+        let progress = worked.map_err(IndexError::of("write", &path))?;
         self.database = Some(database);
+        if progress == Progress::Idle && self.is_listed && !stop.is_raised() {
+            let closed = std::mem::take(&mut self.closed);
+            let closed: Vec<FileKey> = closed.into_iter().collect();
+            self.listener.read(&closed);
+        }
         Ok(progress)
+    }
+
+    /// Tells the events of former runs, once. False if `stop` is raised meanwhile.
+    fn tell_rows(&mut self, database: &Connection, stop: &Stop) -> rusqlite::Result<bool> {
+        if self.has_told {
+            return Ok(true);
+        }
+        let mut batch = Vec::with_capacity(TOLD_BATCH);
+        self.has_told = events::for_each(database, |event| {
+            batch.push(event);
+            if batch.len() == TOLD_BATCH {
+                self.listener.seen(&batch);
+                batch.clear();
+            }
+            !stop.is_raised()
+        })?;
+        self.listener.seen(&batch);
+        Ok(self.has_told)
     }
 
     /// Compares all recordings that there are with the rows. Rows stay if a part of the folder could not be read.
     fn reconcile(&mut self, database: &Connection, listing: Listing) -> rusqlite::Result<()> {
         self.disk_fault = None;
         let is_whole = listing.fault.is_none();
+        self.is_listed = is_whole;
         if let Some(fault) = listing.fault {
             self.note(fault);
         }
@@ -193,6 +250,10 @@ impl<F: RecordingFiles> Indexer<F> {
             match change {
                 Change::Opened => self.open.insert(key),
                 Change::Closed | Change::Removed => self.open.remove(&key),
+            };
+            match change {
+                Change::Opened | Change::Removed => self.closed.remove(&key),
+                Change::Closed => self.closed.insert(key),
             };
         }
         let is_closed = |change: &&Change| **change == Change::Closed;
@@ -264,7 +325,8 @@ impl<F: RecordingFiles> Indexer<F> {
             return Ok(Outcome::default());
         }
         let is_open = self.open.contains(&key);
-        let outcome = read(database, &self.files, key, is_open, limit_bytes)?;
+        let mut outcome = read(database, &self.files, key, is_open, limit_bytes)?;
+        self.seen.append(&mut outcome.seen);
         if let Some(fault) = &outcome.fault {
             self.note(fault.to_string());
         }
@@ -282,6 +344,9 @@ impl<F: RecordingFiles> Indexer<F> {
 #[cfg(test)]
 #[path = "indexer_law_tests.rs"]
 mod law_tests;
+#[cfg(test)]
+#[path = "telling_tests.rs"]
+mod telling_tests;
 #[cfg(test)]
 #[path = "indexer_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
 //! The law of the index: whatever happens to files, and in whichever order, the rows are those of an index that is made anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use fastrand::Rng;
@@ -8,6 +8,7 @@ use fastrand::Rng;
 use super::tests::Rig;
 use super::*;
 use crate::base::SourceId;
+use crate::base::sync::lock;
 use crate::record::index::testing::{FakeFile, FakeFiles, FakeFragment, rows, scene};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -18,6 +19,8 @@ struct World {
     random: Rng,
     at_ms: u64,
     open: BTreeMap<SourceId, FileKey>,
+    /// Closed since the last start, and still there.
+    closed: BTreeSet<FileKey>,
 }
 
 impl World {
@@ -27,6 +30,7 @@ impl World {
             random: Rng::with_seed(seed),
             at_ms: 1_795_854_600_123,
             open: BTreeMap::new(),
+            closed: BTreeSet::new(),
         }
     }
 
@@ -42,6 +46,7 @@ impl World {
                 self.rig.files.edit(key, |file| file.has_tail = has_tail);
                 self.rig.changes.closed(key);
                 self.open.remove(&source);
+                self.closed.insert(key);
             }
             (50..60, _) => self.delete(),
             (60..63, _) => self.restart(),
@@ -105,6 +110,7 @@ impl World {
         });
         if let Some(key) = oldest {
             self.rig.changes.removed(key);
+            self.closed.remove(&key);
         }
     }
 
@@ -120,11 +126,32 @@ impl World {
                 file.has_tail = is_closed;
             });
         }
+        self.closed.clear();
         self.rig.restart();
         if self.random.u8(0..4) == 0 {
             let path = database::path(self.rig.dir.path());
             fs::write(path, [7; 10_000]).expect("a damaged index");
         }
+    }
+}
+
+impl World {
+    /// Each event of the rows was told in whole since the last start, and each recording that was closed since.
+    fn check_told(&self, seed: u64) {
+        let database = database::open_reader(self.rig.dir.path()).expect("an index");
+        let told = lock(&self.rig.heard.seen);
+        let is_told = |event: &SeenEvent| {
+            let mut same = told.iter().filter(|told| told.source == event.source);
+            same.any(|told| {
+                let is_inside = told.from_ms <= event.from_ms && told.to_ms >= event.to_ms;
+                told.class == event.class && is_inside
+            })
+        };
+        let all = events::for_each(&database, |event| is_told(&event)).expect("an index");
+        assert!(all, "seed {seed}: an event is not told");
+        let read: BTreeSet<FileKey> = lock(&self.rig.heard.read).iter().copied().collect();
+        let missing: Vec<_> = self.closed.difference(&read).collect();
+        assert!(missing.is_empty(), "seed {seed}: {missing:?}");
     }
 }
 
@@ -144,6 +171,7 @@ fn the_rows_are_those_of_an_index_that_is_made_anew() {
         anew.settle();
         let (found, wanted) = (rows(world.rig.dir.path()), rows(anew.dir.path()));
         assert_eq!(found, wanted, "seed {seed}");
+        world.check_told(seed);
         events += found["event"].len();
     }
     assert!(events > 200, "{events} events show too little");

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::base::SourceId;
-use crate::record::index::testing::{FakeFile, FakeFiles, FakeFragment, scene};
+use crate::record::index::testing::{FakeFile, FakeFiles, FakeFragment, Heard, scene};
 use crate::record::index::{Event, EventQuery, Library};
 
 /// An index over a set of files in memory.
@@ -12,6 +12,7 @@ pub(super) struct Rig {
     pub(super) dir: TempDir,
     pub(super) files: FakeFiles,
     pub(super) changes: Arc<Changes>,
+    pub(super) heard: Arc<Heard>,
     pub(super) indexer: Indexer<FakeFiles>,
     pub(super) now: Duration,
 }
@@ -20,11 +21,14 @@ impl Rig {
     pub(super) fn new(files: FakeFiles) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let changes = Arc::<Changes>::default();
+        let heard = Arc::<Heard>::default();
+        let path = dir.path().to_owned();
         Self {
-            indexer: Indexer::new(dir.path().to_owned(), files.clone(), changes.clone()),
+            indexer: Indexer::new(path, files.clone(), changes.clone(), heard.clone()),
             dir,
             files,
             changes,
+            heard,
             now: Duration::ZERO,
         }
     }
@@ -33,7 +37,8 @@ impl Rig {
     pub(super) fn restart(&mut self) {
         let (dir, files) = (self.dir.path().to_owned(), self.files.clone());
         self.changes = Arc::default();
-        self.indexer = Indexer::new(dir, files, self.changes.clone());
+        self.heard = Arc::default();
+        self.indexer = Indexer::new(dir, files, self.changes.clone(), self.heard.clone());
     }
 
     pub(super) fn step(&mut self) -> Progress {
@@ -74,12 +79,12 @@ impl Rig {
     }
 }
 
-fn key(start_ms: u64) -> FileKey {
+pub(super) fn key(start_ms: u64) -> FileKey {
     FileKey::new(SourceId(1), start_ms, 0)
 }
 
 /// A fragment in which track 1 is seen at these times.
-fn fragment(seen_ms: &[u64]) -> FakeFragment {
+pub(super) fn fragment(seen_ms: &[u64]) -> FakeFragment {
     let seen = seen_ms.iter();
     FakeFragment {
         bytes: 1000,
@@ -90,7 +95,7 @@ fn fragment(seen_ms: &[u64]) -> FakeFragment {
     }
 }
 
-fn closed(id: u64, fragments: Vec<FakeFragment>) -> FakeFile {
+pub(super) fn closed(id: u64, fragments: Vec<FakeFragment>) -> FakeFile {
     FakeFile {
         id,
         fragments,

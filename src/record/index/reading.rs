@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::events;
 use super::files::{Outline, Part, RecordingFile, RecordingFiles};
+use super::listener::SeenEvent;
 use super::rows::{self, FileState, RecordingRow};
 use super::tracks::Sightings;
 use crate::base::Size;
@@ -23,6 +24,8 @@ pub(super) struct Outcome {
     pub(super) has_more: bool,
     /// Bytes of fragments that were read.
     pub(super) read_bytes: u64,
+    /// Events that are new or longer now.
+    pub(super) seen: Vec<SeenEvent>,
     /// What the disk refused to read last.
     pub(super) fault: Option<DiskFault>,
 }
@@ -89,11 +92,12 @@ pub(super) fn read<F: RecordingFiles>(
     let (read, failed) = read_scenes(&mut file, &mut row, &outline, limit_bytes, &mut sightings);
     // An open file is followed in any case.
     row.is_behind = read.has_more && row.state != FileState::Open;
-    events::add(database, key, &sightings)?;
+    let seen = events::add(database, key, &sightings)?;
     if former.as_ref() != Some(&row) {
         rows::put(database, &row)?;
     }
     Ok(Outcome {
+        seen,
         fault: failed.and_then(fault),
         ..read
     })
@@ -150,7 +154,7 @@ fn read_scenes(
     let outcome = Outcome {
         has_more,
         read_bytes,
-        fault: None,
+        ..Outcome::default()
     };
     (outcome, failed)
 }

@@ -42,7 +42,7 @@ pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(u64)) -> Result<RebuildSumma
     let files = LocalFiles {
         dir: dir.to_owned(),
     };
-    let mut indexer = Indexer::new(dir.to_owned(), files, Arc::default());
+    let mut indexer = Indexer::new(dir.to_owned(), files, Arc::default(), Arc::new(()));
     let never = Stop::default();
     loop {
         let step = indexer.try_step(Duration::ZERO, &never)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use rusqlite::types::Value;
 
 use super::database;
 use super::files::{Listing, Outline, Part, RecordingFile, RecordingFiles};
+use super::listener::{EventListener, SeenEvent};
 use crate::base::sync::lock;
 use crate::base::{BBox, CaptureClock, Size, Stop};
 use crate::media::{Codec, CodedFormat, CodedUnit};
@@ -166,6 +168,26 @@ impl RecordingFile for FakeFile {
 fn damaged(at: u64) -> ReadError {
     let reason = "it is damaged".to_owned();
     ReadError::Damaged { at, reason }
+}
+
+/// What the index told.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    pub(super) seen: Mutex<Vec<SeenEvent>>,
+    pub(super) read: Mutex<Vec<FileKey>>,
+    /// How often it told that all is read.
+    pub(super) reads: AtomicUsize,
+}
+
+impl EventListener for Heard {
+    fn seen(&self, events: &[SeenEvent]) {
+        lock(&self.seen).extend_from_slice(events);
+    }
+
+    fn read(&self, closed: &[FileKey]) {
+        lock(&self.read).extend_from_slice(closed);
+        self.reads.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// All rows of the index in a folder.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::changes::Changes;
 use super::files::{LocalFiles, RecordingFiles};
 use super::indexer::{Indexer, Progress};
+use super::listener::EventListener;
 use crate::base::sync::lock;
 use crate::base::{Clock, Stop};
 
@@ -35,18 +36,20 @@ pub(in crate::record) struct IndexThread {
 }
 
 impl IndexThread {
-    /// Starts the thread for the index of `dir`, which exists and is locked. Does not wait for the disk.
+    /// Starts the thread for the index of `dir`, which exists and is locked. Does not wait for the disk. `listener` is told about
+    /// events.
     ///
     /// # Errors
     /// If the system gives no thread.
     pub(in crate::record) fn start(
         dir: PathBuf,
         changes: Arc<Changes>,
+        listener: Arc<dyn EventListener>,
         clock: Clock,
     ) -> io::Result<Self> {
         let (stop, report) = (Stop::default(), Arc::<Mutex<IndexReport>>::default());
         let files = LocalFiles { dir: dir.clone() };
-        let indexer = Indexer::new(dir, files, changes);
+        let indexer = Indexer::new(dir, files, changes, listener);
         let (its_stop, its_report) = (stop.clone(), report.clone());
         let thread = std::thread::Builder::new().name("record-index".to_owned());
         let thread = thread.spawn(move || run(indexer, &clock, &its_stop, &its_report))?;

@@ -23,7 +23,12 @@ fn files_of_former_runs_and_of_this_one_are_indexed() {
         [0, 60_000].map(|after| FileKey::new(SourceId(7), 1_795_854_600_123 + after, 0));
     write_recording(dir.path(), old, 3, true);
     let changes = Arc::<Changes>::default();
-    let thread = IndexThread::start(dir.path().to_owned(), changes.clone(), Clock::system());
+    let thread = IndexThread::start(
+        dir.path().to_owned(),
+        changes.clone(),
+        Arc::new(()),
+        Clock::system(),
+    );
     let thread = thread.expect("a thread");
     let library = Library::new(dir.path());
     let files = |count: usize| {
