@@ -6,7 +6,7 @@ use crate::control::Change;
 /// The change of a source that both configurations have.
 pub(super) fn between(old: &SourceSettings, new: &SourceSettings) -> Change {
     let records_otherwise = old.record != new.record
-        || (new.record == RecordChoice::Events && old.event_classes != new.event_classes);
+        || (new.record != RecordChoice::Off && old.event_classes != new.event_classes);
     if old.stream != new.stream || records_otherwise {
         Change::Restarted
     } else if old != new {
@@ -33,4 +33,31 @@ pub(super) fn needs_new_detector(old: &Settings, new: &Settings, follows_sources
 /// Whether a new connection to the broker is needed.
 pub(super) fn needs_new_link(old: &Settings, new: &Settings) -> bool {
     old.instance_id != new.instance_id || old.mqtt != new.mqtt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::SourceId;
+    use crate::config::{ConfigSource, Environment, ProcessorFlags};
+
+    fn source(keys: &str) -> SourceSettings {
+        let source = ConfigSource::new(ProcessorFlags::default(), Environment::default());
+        let file = format!("[[camera]]\nid = 1\nuri = \"rtsp://a/\"\n{keys}\n");
+        let settings = source.with_toml(&file).load().expect("no problem");
+        settings.sources[&SourceId(1)].clone()
+    }
+
+    #[test]
+    fn other_classes_of_events_restart_a_source_that_is_recorded() {
+        let change = |record: &str| {
+            let of_class = |class: &str| source(&format!("{record}\nevent_classes = [{class}]"));
+            between(&of_class("\"person\""), &of_class("\"car\""))
+        };
+        assert_eq!(change("record = \"events\""), Change::Restarted);
+        assert_eq!(change("record = \"continuous\""), Change::Restarted);
+        assert_eq!(change("record = \"off\""), Change::Updated);
+        let same = source("event_classes = [\"car\"]");
+        assert_eq!(between(&same, &same.clone()), Change::Unchanged);
+    }
 }

@@ -23,7 +23,7 @@ pub(super) fn warn_of_unknown(source: &SourceSettings, model: &str, labels: &Lab
         );
     }
     let of_events = source.event_classes.as_deref();
-    let of_events = of_events.filter(|_| source.record == RecordChoice::Events);
+    let of_events = of_events.filter(|_| source.record != RecordChoice::Off);
     for class in unknown(of_events, labels) {
         warn!(
             source_id = %source.id,
@@ -31,7 +31,7 @@ pub(super) fn warn_of_unknown(source: &SourceSettings, model: &str, labels: &Lab
             nearest = nearest_class(class, labels.iter().map(|label| &**label)),
             model,
             labels = listed(labels),
-            "the model has no class of this name, so no event of it is recorded; correct `event_classes`, or use a model that \
+            "the model has no class of this name, so there are no events of it; correct `event_classes`, or use a model that \
              has this class"
         );
     }
