@@ -23,6 +23,7 @@ mod plain;
 mod reader;
 mod scenes;
 mod seal;
+mod skim;
 mod source;
 mod tail;
 mod times;
@@ -34,6 +35,7 @@ pub(super) use parts::{
 };
 pub(super) use plain::{PlainFrame, PlainMovie, count_plain_frames};
 pub(super) use reader::{read, read_fragment};
+pub(super) use skim::skim_fragment;
 pub(super) use tail::{closed_fragments, tail};
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use rustix::fs::{Advice, fadvise};
+
 use crate::base::{Size, Stop};
 use crate::media::Codec;
 use crate::record::disk::LocalDisk;
@@ -42,11 +44,16 @@ pub(super) trait RecordingFile {
     /// # Errors
     /// If the head is not sound, or the system can't read the file.
     fn outline(&mut self) -> Result<Outline, ReadError>;
-    /// The fragment with number `sequence` at byte `at` of the file `id`.
+    /// The fragment with number `sequence` at byte `at` of the file `id`, read whole.
     ///
     /// # Errors
     /// If there is none, it is not sound, or the system can't read it.
     fn fragment(&mut self, id: u64, at: u64, sequence: u32) -> Result<Part, ReadError>;
+    /// The scenes of a fragment that the tail of the file `id` lists.
+    ///
+    /// # Errors
+    /// If it is not sound, or the system can't read it. Damage of the media alone may go unnoticed.
+    fn listed(&mut self, id: u64, place: &FragmentPlace) -> Result<ListedPart, ReadError>;
 }
 
 /// What the head and the tail of a file say.
@@ -74,14 +81,40 @@ pub(super) struct Part {
     pub(super) scenes: Vec<Scene>,
 }
 
+/// What the index takes of a fragment that the tail lists.
+#[derive(Debug, Clone)]
+pub(super) struct ListedPart {
+    pub(super) scenes: Vec<Scene>,
+    /// What it cost, as bytes that could be read in that time.
+    pub(super) cost_bytes: u64,
+}
+
+/// What it costs not to read on: a hard disk waits for a part of a turn, about 4 ms.
+const SKIP_COST_BYTES: u64 = 256 << 10;
+
 /// The recordings in a folder of this machine.
 #[derive(Debug, Clone)]
 pub(super) struct LocalFiles {
     pub(super) dir: PathBuf,
 }
 
+/// A recording of this machine.
+#[derive(Debug)]
+pub(super) struct LocalFile {
+    file: File,
+    /// Something in it is not as it was written. All further fragments are read whole, because damage seldom comes alone.
+    is_suspect: bool,
+}
+
+impl LocalFile {
+    fn new(file: File) -> Self {
+        let is_suspect = false;
+        Self { file, is_suspect }
+    }
+}
+
 impl RecordingFiles for LocalFiles {
-    type File = File;
+    type File = LocalFile;
 
     fn list(&self, stop: &Stop) -> Option<Listing> {
         let mut listing = Listing::default();
@@ -100,8 +133,11 @@ impl RecordingFiles for LocalFiles {
         walked.is_continue().then_some(listing)
     }
 
-    fn open(&self, key: FileKey) -> io::Result<File> {
-        File::open(self.path(key))
+    fn open(&self, key: FileKey) -> io::Result<LocalFile> {
+        let file = File::open(self.path(key))?;
+        // Without it the system reads on into the media that are passed over. Advice only: an error changes nothing.
+        let _ = fadvise(&file, 0, None, Advice::Random);
+        Ok(LocalFile::new(file))
     }
 
     fn path(&self, key: FileKey) -> PathBuf {
@@ -109,14 +145,15 @@ impl RecordingFiles for LocalFiles {
     }
 }
 
-impl RecordingFile for File {
+impl RecordingFile for LocalFile {
     fn outline(&mut self) -> Result<Outline, ReadError> {
+        let file = &mut self.file;
         // Before the tail is looked for: a file that is open grows meanwhile.
-        let bytes = self.metadata()?.len();
-        self.rewind()?;
-        let head = mp4::read_head(self)?;
-        let head_bytes = head_bytes(self)?;
-        let tail = mp4::closed_fragments(self)?;
+        let bytes = file.metadata()?.len();
+        file.rewind()?;
+        let head = mp4::read_head(file)?;
+        let head_bytes = head_bytes(file)?;
+        let tail = mp4::closed_fragments(file)?;
         let fragments = tail.filter(|(id, _)| *id == head.id);
         Ok(Outline {
             id: head.id,
@@ -129,14 +166,34 @@ impl RecordingFile for File {
     }
 
     fn fragment(&mut self, id: u64, at: u64, sequence: u32) -> Result<Part, ReadError> {
-        self.seek(SeekFrom::Start(at))?;
-        let content = mp4::read_fragment(self, id, sequence)?;
+        self.file.seek(SeekFrom::Start(at))?;
+        let content = mp4::read_fragment(&mut self.file, id, sequence)?;
         let first_tick = content.frames.first().map_or(0, |frame| frame.decode_tick);
         Ok(Part {
             bytes: content.bytes,
             frames: content.frames.len() as u64,
             end_tick: first_tick.saturating_add(content.ticks),
             scenes: content.scenes,
+        })
+    }
+
+    fn listed(&mut self, id: u64, place: &FragmentPlace) -> Result<ListedPart, ReadError> {
+        if !self.is_suspect {
+            match mp4::skim_fragment(&mut self.file, id, place) {
+                Ok(skimmed) => {
+                    return Ok(ListedPart {
+                        scenes: skimmed.scenes,
+                        cost_bytes: skimmed.read_bytes + SKIP_COST_BYTES.min(place.bytes),
+                    });
+                }
+                Err(ReadError::Damaged { .. }) => self.is_suspect = true,
+                Err(error @ ReadError::Io(_)) => return Err(error),
+            }
+        }
+        let part = self.fragment(id, place.offset, place.sequence)?;
+        Ok(ListedPart {
+            scenes: part.scenes,
+            cost_bytes: part.bytes,
         })
     }
 }

@@ -9,7 +9,7 @@ fn key(source: u32) -> FileKey {
     FileKey::new(SourceId(source), 1_795_854_600_123, 0)
 }
 
-fn open(dir: &Path, key: FileKey) -> File {
+fn open(dir: &Path, key: FileKey) -> LocalFile {
     let files = LocalFiles {
         dir: dir.to_owned(),
     };
@@ -25,7 +25,7 @@ fn a_closed_file_is_known_by_head_and_tail() {
     let fragments = outline.fragments.clone().expect("a tail");
     assert_eq!(fragments.len(), 3);
     assert_eq!(outline.head_bytes, fragments[0].offset);
-    assert_eq!(outline.bytes, file.metadata().expect("a file").len());
+    assert_eq!(outline.bytes, file.file.metadata().expect("a file").len());
     assert_eq!(
         (outline.codec, outline.size),
         (Codec::H265, Size::new(1280, 720))
@@ -43,6 +43,46 @@ fn a_closed_file_is_known_by_head_and_tail() {
             (place.bytes, 2, end_tick)
         );
     }
+}
+
+#[test]
+fn listed_scenes_are_read_without_media_until_something_differs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_recording(dir.path(), key(1), 4, true);
+    let path = key(1).path(dir.path());
+    let mut bytes = std::fs::read(&path).expect("a file");
+    let mut file = open(dir.path(), key(1));
+    let outline = file.outline().expect("an outline");
+    let places = outline.fragments.expect("a tail");
+    let scenes = |part: Result<ListedPart, ReadError>| part.map(|part| part.scenes.len()).ok();
+    let whole = |file: &mut LocalFile, place: &FragmentPlace| {
+        let part = file.fragment(outline.id, place.offset, place.sequence);
+        part.map(|part| part.scenes.len()).ok()
+    };
+    // The media of the first and the last fragment, and the head of the second one.
+    let media = |place: &FragmentPlace| {
+        let fragment = &bytes[place.offset as usize..];
+        let found = fragment.windows(4).position(|four| four == b"mdat");
+        place.offset as usize + found.expect("media") + 6
+    };
+    let damaged = [
+        media(&places[0]),
+        places[1].offset as usize + 30,
+        media(&places[3]),
+    ];
+    for at in damaged {
+        bytes[at] ^= 1;
+    }
+    std::fs::write(&path, &bytes).expect("a file");
+    let mut file = open(dir.path(), key(1));
+    let found: Vec<_> = places
+        .iter()
+        .map(|place| scenes(file.listed(outline.id, place)))
+        .collect();
+    assert_eq!(found, [Some(1), None, Some(1), None]);
+    assert!(file.is_suspect);
+    let found: Vec<_> = places.iter().map(|place| whole(&mut file, place)).collect();
+    assert_eq!(found, [None, None, Some(1), None]);
 }
 
 #[test]

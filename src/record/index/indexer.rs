@@ -32,7 +32,8 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(5);
 const BATCH: usize = 64;
 /// Rows that a step removes.
 const REMOVED_BATCH: usize = 512;
-/// Bytes that a step reads for their scenes, of each open or closed file and of all that are behind: half a second of a hard disk.
+/// What a step spends on scenes, in bytes that it could read, of each open or closed file and of all that are behind: half a second
+/// of a hard disk.
 const SLICE_BYTES: u64 = 32 << 20;
 /// Events of former runs that are told at a time.
 const TOLD_BATCH: usize = 256;
@@ -307,8 +308,8 @@ impl<F: RecordingFiles> Indexer<F> {
             let Some(key) = rows::newest_behind(database)? else {
                 return Ok(Progress::Idle);
             };
-            let read_bytes = self.read(database, key, left, stop)?.read_bytes;
-            left = left.saturating_sub(read_bytes.max(COST_BYTES));
+            let cost_bytes = self.read(database, key, left, stop)?.cost_bytes;
+            left = left.saturating_sub(cost_bytes.max(COST_BYTES));
         }
         Ok(Progress::Busy)
     }

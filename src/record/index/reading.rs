@@ -22,15 +22,15 @@ use crate::record::mp4::{FragmentPlace, ReadError};
 pub(super) struct Outcome {
     /// The limit ended it.
     pub(super) has_more: bool,
-    /// Bytes of fragments that were read.
-    pub(super) read_bytes: u64,
+    /// What reading fragments cost, as bytes that could be read in that time.
+    pub(super) cost_bytes: u64,
     /// Events that are new or longer now.
     pub(super) seen: Vec<SeenEvent>,
     /// What the disk refused to read last.
     pub(super) fault: Option<DiskFault>,
 }
 
-/// Brings the row of a recording up to date. Reads scenes until at least `limit_bytes` are read, or none is left. A file that is not
+/// Brings the row of a recording up to date. Reads scenes until they cost at least `limit_bytes`, or none is left. A file that is not
 /// there has no row.
 ///
 /// # Errors
@@ -111,7 +111,7 @@ fn read_scenes(
     limit_bytes: u64,
     sightings: &mut Sightings,
 ) -> (Outcome, Option<io::Error>) {
-    let (mut read_bytes, mut failed) = (0, None);
+    let (mut cost_bytes, mut failed) = (0, None);
     let mut places = outline.fragments.as_ref().map(|fragments| {
         let index = fragments.partition_point(|place| place.offset < row.read_bytes);
         fragments[index..].iter()
@@ -123,29 +123,30 @@ fn read_scenes(
         {
             break false;
         }
-        if read_bytes >= limit_bytes {
+        if cost_bytes >= limit_bytes {
             break true;
         }
-        let place = places.as_mut().and_then(Iterator::next);
-        let at = place.map_or(row.read_bytes, |place| place.offset);
-        let sequence = place.map_or(row.read_sequence.saturating_add(1), |place| place.sequence);
-        let part = file.fragment(outline.id, at, sequence);
-        match (part, place) {
-            (Ok(part), place) => {
-                part.scenes.iter().for_each(|scene| sightings.add(scene));
-                read_bytes += part.bytes;
-                match place {
-                    Some(place) => row.pass(place),
-                    None => row.add(&part, sequence),
+        if let Some(place) = places.as_mut().and_then(Iterator::next) {
+            match file.listed(outline.id, place) {
+                Ok(part) => {
+                    part.scenes.iter().for_each(|scene| sightings.add(scene));
+                    cost_bytes += part.cost_bytes;
                 }
+                // The tail says where the next one begins. The scenes of this one are lost.
+                Err(error) => failed = of_system(error).or(failed),
             }
-            // The tail says where the next one begins. The scenes of this one are lost.
-            (Err(error), Some(place)) => {
-                failed = of_system(error).or(failed);
-                row.pass(place);
+            row.pass(place);
+            continue;
+        }
+        let sequence = row.read_sequence.saturating_add(1);
+        match file.fragment(outline.id, row.read_bytes, sequence) {
+            Ok(part) => {
+                part.scenes.iter().for_each(|scene| sightings.add(scene));
+                cost_bytes += part.bytes;
+                row.add(&part, sequence);
             }
             // The end of the sound part: for an open file, as far as it is written.
-            (Err(error), None) => {
+            Err(error) => {
                 failed = of_system(error).or(failed);
                 break false;
             }
@@ -153,7 +154,7 @@ fn read_scenes(
     };
     let outcome = Outcome {
         has_more,
-        read_bytes,
+        cost_bytes,
         ..Outcome::default()
     };
     (outcome, failed)
@@ -265,3 +266,7 @@ fn end_of(fragments: &[FragmentPlace], outline: &Outline) -> u64 {
         last.offset.saturating_add(last.bytes)
     })
 }
+
+#[cfg(test)]
+#[path = "reading_law_tests.rs"]
+mod tests;

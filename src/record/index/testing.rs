@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rusqlite::types::Value;
 
 use super::database;
-use super::files::{Listing, Outline, Part, RecordingFile, RecordingFiles};
+use super::files::{ListedPart, Listing, Outline, Part, RecordingFile, RecordingFiles};
 use super::listener::{EventListener, SeenEvent};
 use crate::base::sync::lock;
 use crate::base::{BBox, CaptureClock, Size, Stop};
@@ -163,6 +163,14 @@ impl RecordingFile for FakeFile {
             scenes: fragment.scenes.clone(),
         })
     }
+
+    fn listed(&mut self, id: u64, place: &FragmentPlace) -> Result<ListedPart, ReadError> {
+        let part = self.fragment(id, place.offset, place.sequence)?;
+        Ok(ListedPart {
+            scenes: part.scenes,
+            cost_bytes: part.bytes,
+        })
+    }
 }
 
 fn damaged(at: u64) -> ReadError {
@@ -208,6 +216,26 @@ pub(super) fn rows(dir: &Path) -> BTreeMap<&'static str, Vec<Vec<Value>>> {
 
 /// Writes a recording with fragments of 2 s and two frames. At the start of each, track `number` is seen.
 pub(super) fn write_recording(dir: &Path, key: FileKey, fragments: u32, has_tail: bool) {
+    let scenes = (0..u64::from(fragments)).map(|index| {
+        let at_ms = key.start_ms() + index * 2_000;
+        vec![scene(at_ms, &[("person", Some(key.number().into()), 0.5)])]
+    });
+    write_file(
+        dir,
+        key,
+        &recording(key, &scenes.collect::<Vec<_>>(), has_tail),
+    );
+}
+
+/// Writes a file with the name of a recording.
+pub(super) fn write_file(dir: &Path, key: FileKey, bytes: &[u8]) {
+    let path = key.path(dir);
+    fs::create_dir_all(path.parent().expect("its hour")).expect("folders");
+    fs::write(path, bytes).expect("a file");
+}
+
+/// A recording with a fragment of 2 s and two frames for each of these lists of scenes.
+pub(super) fn recording(key: FileKey, scenes: &[Vec<Scene>], has_tail: bool) -> Vec<u8> {
     let format = CodedFormat {
         codec: Codec::H265,
         record: Bytes::from_static(b"record"),
@@ -236,12 +264,10 @@ pub(super) fn write_recording(dir: &Path, key: FileKey, fragments: u32, has_tail
         }
     };
     let mut places = Vec::new();
-    for index in 0..fragments {
+    for (index, scenes) in (0..).zip(scenes) {
         let units = [unit(2 * index), unit(2 * index + 1)];
         let next_pts_ns = Some(unit(2 * index + 2).pts_ns);
-        let at_ms = key.start_ms() + u64::from(index) * 2_000;
-        let scenes = [scene(at_ms, &[("person", Some(key.number().into()), 0.5)])];
-        let fragment = mp4::fragment_with_scenes(id, index + 1, 0, &units, next_pts_ns, &scenes);
+        let fragment = mp4::fragment_with_scenes(id, index + 1, 0, &units, next_pts_ns, scenes);
         let fragment = fragment.expect("a fragment");
         places.push(FragmentPlace {
             offset: file.len() as u64,
@@ -256,9 +282,7 @@ pub(super) fn write_recording(dir: &Path, key: FileKey, fragments: u32, has_tail
         file.extend(fragment.bytes);
     }
     if has_tail {
-        file.extend(mp4::tail(id, fragments + 1, &places));
+        file.extend(mp4::tail(id, places.len() as u32 + 1, &places));
     }
-    let path = key.path(dir);
-    fs::create_dir_all(path.parent().expect("its hour")).expect("folders");
-    fs::write(path, file).expect("a file");
+    file
 }

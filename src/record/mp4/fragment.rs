@@ -25,9 +25,12 @@ const NON_SYNC: u32 = 0x0001_0000;
 /// Length of `prft`, which stands before `moof`: of its version 0, which is enough up to the latest time of a file.
 pub(super) const PRFT_BYTES: u64 = 28;
 /// Length of the size and the type of the seal.
-const SEAL_HEADER_BYTES: usize = 8;
+pub(super) const SEAL_HEADER_BYTES: usize = 8;
 /// Length of a frame in the seal: capture time and NTP time in nanoseconds since the Unix epoch, and a byte of flags.
-const SEALED_FRAME_BYTES: usize = 17;
+pub(super) const SEALED_FRAME_BYTES: usize = 17;
+/// The most bytes of `moof` without frames, and with each of them: duration, size, flags and composition offset.
+pub(super) const MOOF_BYTES: u64 = 128;
+pub(super) const MOOF_FRAME_BYTES: u64 = 16;
 /// The flags there: the clock of the capture time is that of the processor; there is an NTP time.
 const BY_ARRIVAL: u8 = 1;
 const HAS_NTP: u8 = 2;
@@ -163,19 +166,49 @@ pub(super) struct Fragment {
     pub(super) scenes: Vec<Scene>,
 }
 
+/// The first part of a fragment: what stands before its media.
+pub(super) struct FragmentStart {
+    moof: BoxHeader,
+    moof_body: Vec<u8>,
+    /// The box of the media, of which only the header is read.
+    pub(super) media: BoxHeader,
+}
+
 /// Reads a fragment after the header of its first box, and checks its seal, with its id and sequence if they are known.
 pub(super) fn fragment_block<R: BufRead>(
     source: &mut Source<R>,
     first: &BoxHeader,
     expected: Option<(u64, u32)>,
 ) -> Result<Fragment, ReadError> {
-    let block_at = source.block_at;
+    let start = fragment_start(source, first)?;
+    source.skip(&start.media)?;
+    fragment_end(source, &start, expected)
+}
+
+/// Reads a fragment up to its media, after the header of its first box.
+pub(super) fn fragment_start<R: BufRead>(
+    source: &mut Source<R>,
+    first: &BoxHeader,
+) -> Result<FragmentStart, ReadError> {
     first.expect(b"prft")?;
     source.skip(first)?;
     let moof = source.required(b"moof")?;
     let moof_body = source.keep(&moof)?;
     let media = source.required(b"mdat")?;
-    source.skip(&media)?;
+    Ok(FragmentStart {
+        moof,
+        moof_body,
+        media,
+    })
+}
+
+/// Reads a fragment from the end of its media on, and checks its seal.
+pub(super) fn fragment_end<R: BufRead>(
+    source: &mut Source<R>,
+    start: &FragmentStart,
+    expected: Option<(u64, u32)>,
+) -> Result<Fragment, ReadError> {
+    let block_at = source.block_at;
     let mut last = source.required(b"uuid")?;
     let mut begun = source.begin(&last, scenes::UUID.len())?;
     let mut scenes = None;
@@ -186,8 +219,13 @@ pub(super) fn fragment_block<R: BufRead>(
         begun = Vec::new();
     }
     let seal = source.seal_begun(&last, begun, BlockKind::Fragment, expected)?;
+    let FragmentStart {
+        moof,
+        moof_body,
+        media,
+    } = start;
     let data_offset = media.body_at() - moof.at;
-    let mut fragment = parse(&moof_body, data_offset, media.body_bytes, &seal)
+    let mut fragment = parse(moof_body, data_offset, media.body_bytes, &seal)
         .map_err(|reason| ReadError::damaged(moof.at, reason))?;
     for frame in &mut fragment.frames {
         frame.offset += media.body_at() - block_at;

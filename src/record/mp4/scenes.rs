@@ -17,6 +17,8 @@ pub(super) const UUID: [u8; 16] = [
 ];
 /// Length of the box without its scenes.
 const EMPTY_BYTES: usize = 8 + UUID.len();
+/// Length of the largest box.
+pub(super) const LARGEST_BOX_BYTES: usize = EMPTY_BYTES + LARGEST_SCENES_BYTES;
 
 /// Writes the box if there are scenes and it has at most `room` bytes. Whether it is written.
 pub(super) fn write_scenes(out: &mut Vec<u8>, scenes: &[Scene], room: usize) -> bool {

@@ -1,4 +1,4 @@
-//! Reads boxes one after the other, with the checksum of the block so far.
+//! Reads boxes one after the other, with the checksum of the block so far, unless parts of the block are left out.
 
 use std::io::{BufRead, ErrorKind};
 
@@ -7,7 +7,7 @@ use super::seal::{BlockKind, CRC_BYTES, SMALLEST_BODY, Seal};
 use crate::base::Checksum;
 
 /// Length of the size and the type of a box.
-const HEADER_BYTES: u64 = 8;
+pub(super) const HEADER_BYTES: u64 = 8;
 
 /// The header of a box.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,8 @@ pub(super) struct Source<R> {
     pub(super) at: u64,
     /// The first byte of the block.
     pub(super) block_at: u64,
-    crc: Checksum,
+    /// `None` where not all of the block is read: then its checksum is not checked.
+    crc: Option<Checksum>,
 }
 
 impl<R: BufRead> Source<R> {
@@ -65,7 +66,17 @@ impl<R: BufRead> Source<R> {
             input,
             at,
             block_at: at,
-            crc: Checksum::default(),
+            crc: Some(Checksum::default()),
+        }
+    }
+
+    /// Bytes of a file from `at` on, in the block that begins at `block_at` and of which other bytes are not read.
+    pub(super) fn of_part(input: R, at: u64, block_at: u64) -> Self {
+        Self {
+            input,
+            at,
+            block_at,
+            crc: None,
         }
     }
 
@@ -84,7 +95,9 @@ impl<R: BufRead> Source<R> {
             let taken = available
                 .len()
                 .min(usize::try_from(left).unwrap_or(usize::MAX));
-            self.crc.update(&available[..taken]);
+            if let Some(crc) = &mut self.crc {
+                crc.update(&available[..taken]);
+            }
             take(&available[..taken]);
             self.input.consume(taken);
             left -= taken as u64;
@@ -187,7 +200,7 @@ impl<R: BufRead> Source<R> {
         self.pass_all(header, header.body_bytes, |_| ())
     }
 
-    /// Reads a seal and checks it: its checksum, its kind, the length of the block, and the id and the sequence if they are known.
+    /// Reads a seal and checks it: its checksum if all of the block was read, its kind, the length of the block, and the id and the sequence if they are known.
     /// The next block begins after it.
     pub(super) fn seal(
         &mut self,
@@ -214,16 +227,18 @@ impl<R: BufRead> Source<R> {
         self.pass_all(header, sealed_bytes, |piece| {
             body.extend_from_slice(piece);
         })?;
-        let computed = self.crc.value();
+        let computed = self.crc.take().map(|crc| crc.value().to_be_bytes());
         let mut written = Vec::with_capacity(CRC_BYTES);
         self.pass_all(header, CRC_BYTES as u64, |piece| {
             written.extend_from_slice(piece);
         })?;
-        self.crc = Checksum::default();
         self.block_at = self.at;
-        if written != computed.to_be_bytes() {
-            let reason = format!("wrong checksum of bytes {block_at} to {}", header.end());
-            return Err(ReadError::damaged(block_at, reason));
+        if let Some(computed) = computed {
+            self.crc = Some(Checksum::default());
+            if written != computed {
+                let reason = format!("wrong checksum of bytes {block_at} to {}", header.end());
+                return Err(ReadError::damaged(block_at, reason));
+            }
         }
         let seal = Seal::parse(&body).map_err(|reason| ReadError::damaged(header.at, reason))?;
         let differs = |reason: String| Err(ReadError::damaged(block_at, reason));
