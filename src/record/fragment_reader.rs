@@ -1,10 +1,11 @@
-//! Reads whole fragments of a recording: their media too.
+//! Reads fragments of a recording: whole, or their scenes alone.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::mp4::{self, FragmentContent, FragmentPlace, ReadError};
+use super::scene::Scene;
 
 /// Reads fragments of a recording.
 #[derive(Debug)]
@@ -54,6 +55,18 @@ impl FragmentReader {
             }
             Ok(_) => Err(damaged("the tail lists another fragment".to_owned())),
             Err(ReadError::Damaged { reason, .. }) => Err(damaged(reason)),
+            Err(error @ ReadError::Io(_)) => Err(error),
+        }
+    }
+
+    /// Reads the scenes of a fragment: without its media, if all is as it is listed, and otherwise by its checksum.
+    ///
+    /// # Errors
+    /// If it is not sound, or the system can't read it.
+    pub(super) fn scenes(&mut self, place: &FragmentPlace) -> Result<Vec<Scene>, ReadError> {
+        match mp4::skim_fragment(&mut self.file, self.id, place) {
+            Ok(skimmed) => Ok(skimmed.scenes),
+            Err(ReadError::Damaged { .. }) => self.read(place).map(|(content, _)| content.scenes),
             Err(error @ ReadError::Io(_)) => Err(error),
         }
     }

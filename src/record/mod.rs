@@ -90,7 +90,7 @@ pub use check::{CheckSummary, Finding, FindingKind, ListedRecording, ListedState
 pub use error::{DiskFault, RecordError};
 pub use export::{
     ExportError, ExportProblem, ExportProgress, ExportRequest, ExportSaid, Exported, Verified,
-    VerifyError, export, verify,
+    VerifyError, check_export, export, export_zip, verify,
 };
 pub use index::{
     Event, EventQuery, FileState, IndexError, IndexReport, Library, RebuildSummary, RecordedFile,

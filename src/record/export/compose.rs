@@ -44,11 +44,9 @@ pub(super) fn manifest(
         from: shown(from),
         until: shown(until),
         videos: videos
-            .map(|(video, (file, recordings))| {
-                entry(video, file.entry(video.movie.frames()), recordings)
-            })
+            .map(|(video, (file, recordings))| entry(video, file.clone(), recordings))
             .collect(),
-        boxes: copied.boxes.entry(copied.analysed),
+        boxes: copied.boxes.clone(),
         gaps: gaps.collect(),
         damage: damage.collect(),
     }

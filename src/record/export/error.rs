@@ -100,6 +100,9 @@ pub enum ExportError {
         /// The system's error.
         source: io::Error,
     },
+    /// What takes the export does not take more.
+    #[error("the export is not taken: {0}")]
+    Output(#[source] io::Error),
     /// Someone stopped it.
     #[error("the export was stopped; no file of it is left")]
     Stopped,

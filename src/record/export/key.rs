@@ -40,6 +40,17 @@ pub(super) fn signing_key(dir: &Path, file: Option<&Path>) -> Result<PrivateKey,
     }
 }
 
+/// Checks that the key of the folder of recordings can be read, if it is there. It is not made.
+///
+/// # Errors
+/// If the system refuses to read it, or it is no key.
+pub(super) fn check_key(dir: &Path) -> Result<(), ExportError> {
+    match read_private_key(&dir.join(KEY_NAME)) {
+        Err(error) if !is_kind(&error, ErrorKind::NotFound) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 fn is_kind(error: &KeyFileError, kind: ErrorKind) -> bool {
     matches!(error, KeyFileError::Io { cause, .. } if cause.kind() == kind)
 }
@@ -54,6 +65,8 @@ mod tests {
     #[test]
     fn the_key_of_the_folder_is_made_once_and_is_private() {
         let dir = tempfile::tempdir().expect("a folder");
+        check_key(dir.path()).expect("it can be made");
+        assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0);
         let made = signing_key(dir.path(), None).expect("made");
         let again = signing_key(dir.path(), None).expect("read");
         assert_eq!(made.public(), again.public());
@@ -66,6 +79,8 @@ mod tests {
             "{} has no `-----BEGIN PRIVATE KEY-----` block",
             file.display()
         );
+        assert_eq!(error.to_string(), told);
+        let error = check_key(dir.path()).expect_err("no key");
         assert_eq!(error.to_string(), told);
     }
 

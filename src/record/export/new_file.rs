@@ -1,60 +1,52 @@
-//! A file of an export while it is written.
+//! Files of an export while they are written.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::error::ExportError;
-use super::manifest::FileEntry;
-use super::names::file_name;
+use super::sink::Sink;
 use crate::base::{PartialFile, hexadecimal};
 
-/// A file that gets its name when all are complete. Before that, dropping it removes it.
-pub(super) struct NewFile {
-    partial: PartialFile,
-    path: PathBuf,
-    hash: Sha256,
-    bytes: u64,
+/// The files of an export. They get their names when all are complete. Before that, dropping them removes them.
+#[derive(Default)]
+pub(super) struct NewFiles {
+    files: Vec<NewFile>,
 }
 
-impl NewFile {
-    /// Creates it under another name.
-    ///
-    /// # Errors
-    /// If the name is taken, or the system refuses it.
-    pub(super) fn create(path: &Path) -> Result<Self, ExportError> {
+struct NewFile {
+    partial: PartialFile,
+    path: PathBuf,
+}
+
+impl Sink for NewFiles {
+    fn begin(&mut self, path: &Path, _: u64) -> Result<(), ExportError> {
         is_free(path)?;
         let partial = PartialFile::create(path).map_err(ExportError::of("create", path))?;
-        Ok(Self {
-            partial,
-            path: path.to_owned(),
-            hash: Sha256::new(),
-            bytes: 0,
-        })
-    }
-
-    /// Appends.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
-        let written = self.partial.file().write_all(bytes);
-        written.map_err(ExportError::of("write", &self.path))?;
-        self.hash.update(bytes);
-        self.bytes += bytes.len() as u64;
+        let path = path.to_owned();
+        self.files.push(NewFile { partial, path });
         Ok(())
     }
 
-    /// Its entry in the manifest.
-    pub(super) fn entry(&self, frames: u64) -> FileEntry {
-        FileEntry {
-            file: file_name(&self.path),
-            bytes: self.bytes,
-            sha256: hexadecimal(&self.hash.clone().finalize()),
-            frames,
+    fn write(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+        let file = self.files.last_mut();
+        let file = file.ok_or_else(|| ExportError::Output(io::Error::other("no file is begun")))?;
+        let written = file.partial.file().write_all(bytes);
+        written.map_err(ExportError::of("write", &file.path))
+    }
+
+    /// Makes the files durable and gives them their names, in the order in which they were begun.
+    fn finish(self) -> Result<(), ExportError> {
+        let mut finished = Vec::new();
+        let done = finish_all(self.files, &mut finished);
+        if done.is_err() {
+            for path in &finished {
+                let _ = std::fs::remove_file(path);
+            }
         }
+        done
     }
 }
 
@@ -69,41 +61,28 @@ pub(super) fn is_free(path: &Path) -> Result<(), ExportError> {
     }
 }
 
-/// Makes files durable and gives them their names. Returns their paths. After an error none is left.
-///
-/// # Errors
-/// If a name is taken meanwhile, or the system refuses it.
-pub(super) fn finish_all(files: Vec<NewFile>) -> Result<Vec<PathBuf>, ExportError> {
-    let mut finished = Vec::new();
-    let finish = || -> Result<(), ExportError> {
-        for file in files {
-            let done = file.partial.finish_new();
-            done.map_err(ExportError::of("create", &file.path))?;
-            finished.push(file.path);
-        }
-        let folder = finished.first().and_then(|path| path.parent());
-        let folder = match folder {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(ExportError::of("sync", folder))
-    };
-    let done = finish();
-    if done.is_err() {
-        for path in &finished {
-            let _ = std::fs::remove_file(path);
-        }
+/// `finished` are the files that have their names.
+fn finish_all(files: Vec<NewFile>, finished: &mut Vec<PathBuf>) -> Result<(), ExportError> {
+    for file in files {
+        let done = file.partial.finish_new();
+        done.map_err(ExportError::of("create", &file.path))?;
+        finished.push(file.path);
     }
-    done.map(|()| finished)
+    let folder = finished.first().and_then(|path| path.parent());
+    let folder = match folder {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(ExportError::of("sync", folder))
 }
 
 /// The length and the SHA-256 of what is read, in parts: a video can be larger than memory.
 ///
 /// # Errors
 /// Those of the system.
-pub(super) fn hash_of(input: &mut impl Read) -> std::io::Result<(u64, String)> {
+pub(super) fn hash_of(input: &mut impl Read) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
-    let bytes = std::io::copy(input, &mut hash)?;
+    let bytes = io::copy(input, &mut hash)?;
     Ok((bytes, hexadecimal(&hash.finalize())))
 }

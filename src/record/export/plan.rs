@@ -3,7 +3,7 @@
 //! A recording gives whole groups of pictures: from the last key frame at or before the beginning of the range to the first one at
 //! or after its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::mp4::{FragmentContent, FragmentPlace, PlainMovie};
 use super::error::ExportError;
@@ -35,6 +35,12 @@ impl Plan {
     pub(super) fn media_bytes(&self) -> u64 {
         let videos = self.videos.iter();
         videos.map(|video| video.movie.media_bytes()).sum()
+    }
+
+    /// Number of frames of all videos.
+    pub(super) fn frames(&self) -> u64 {
+        let videos = self.videos.iter();
+        videos.map(|video| video.movie.frames()).sum()
     }
 }
 
@@ -165,22 +171,47 @@ fn first_fragment(found: Found) -> Option<Part> {
     })
 }
 
+/// Looks for recordings of a range, by their names and ends alone.
+///
+/// # Errors
+/// If there are none.
+pub(super) fn look(
+    dir: &std::path::Path,
+    source: SourceId,
+    (from, until): (Duration, Duration),
+) -> Result<(), ExportError> {
+    let (in_range, _) = in_range(find(dir, source, from, until)?, from, until);
+    match in_range.is_empty() {
+        true => Err(nothing_recorded(dir, source, (from, until))?),
+        false => Ok(()),
+    }
+}
+
 /// Why there is no video.
 fn nothing(dir: &std::path::Path, planner: &Planner) -> Result<ExportError, ExportError> {
     let (from, until) = (planner.from, planner.until);
-    if let Some(first) = planner.damage.first() {
-        return Ok(ExportError::Damaged {
+    match planner.damage.first() {
+        Some(first) => Ok(ExportError::Damaged {
             from,
             until,
             recording: first.recording.clone(),
             reason: first.reason.clone(),
-        });
+        }),
+        None => nothing_recorded(dir, planner.source, (from, until)),
     }
-    let Some((oldest, newest)) = ends(dir, planner.source)? else {
-        return no_source(dir, planner.source);
+}
+
+/// The error that tells the recordings that there are.
+fn nothing_recorded(
+    dir: &std::path::Path,
+    source_id: SourceId,
+    (from, until): (Duration, Duration),
+) -> Result<ExportError, ExportError> {
+    let Some((oldest, newest)) = ends(dir, source_id)? else {
+        return no_source(dir, source_id);
     };
     Ok(ExportError::Nothing {
-        source_id: planner.source,
+        source_id,
         from,
         until,
         oldest: oldest.started_unix,
@@ -227,7 +258,10 @@ impl Planner {
         let (mut video, mut waits_for_key) = (None, false);
         for place in &fragments[start..end] {
             watch.check()?;
-            let content = match recording.reader.read(place) {
+            let began = Instant::now();
+            let read = recording.reader.read(place);
+            watch.rest(began.elapsed());
+            let content = match read {
                 Ok((content, _)) => content,
                 Err(error) => {
                     self.damaged(&part.found, Some(place.offset), reason(&error));

@@ -1,7 +1,12 @@
 //! The progress of an export, and its stop.
 
+use std::time::Duration;
+
 use super::error::ExportError;
 use crate::base::Stop;
+
+/// The longest pause at once.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// What an export does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub enum ExportProgress {
 pub(super) struct Watch<'a> {
     pub(super) report: &'a mut dyn FnMut(ExportProgress),
     pub(super) stop: &'a Stop,
+    /// Whether a recorder needs the disk more.
+    pub(super) is_gentle: bool,
 }
 
 impl Watch<'_> {
@@ -44,6 +51,13 @@ impl Watch<'_> {
         match self.stop.is_raised() {
             true => Err(ExportError::Stopped),
             false => Ok(()),
+        }
+    }
+
+    /// Pauses for as long as something was read, where a recorder needs the disk more: it has at least half of it then.
+    pub(super) fn rest(&self, read: Duration) {
+        if self.is_gentle {
+            self.stop.wait(read.min(LONGEST_REST));
         }
     }
 }

@@ -1,16 +1,18 @@
 //! Exports a range of recordings.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::compose::manifest;
 use super::copy::copy;
 use super::error::ExportError;
-use super::key::signing_key;
+use super::key::{check_key, signing_key};
 use super::names::{Names, signature};
-use super::new_file::{NewFile, finish_all, is_free};
-use super::plan::{Plan, plan};
+use super::new_file::{NewFiles, is_free};
+use super::plan::{Plan, look, plan};
 use super::progress::{ExportProgress, Watch};
+use super::sink::{Sink, ZipSink};
 use crate::base::{KeyId, PrivateKey, SourceId, Stop, free_bytes, public_key_pem, unix_now};
 
 /// The most bytes of tables for each frame.
@@ -73,43 +75,114 @@ pub fn export(
     report: &mut dyn FnMut(ExportProgress),
     stop: &Stop,
 ) -> Result<Exported, ExportError> {
+    let names = checked_names(request)?;
+    let manifest = names.manifest();
+    for path in [
+        names.video(0),
+        names.boxes(),
+        manifest.clone(),
+        signature(&manifest),
+        names.public_key(),
+    ] {
+        is_free(&path)?;
+    }
+    let mut watch = Watch {
+        report,
+        stop,
+        is_gentle: false,
+    };
+    let range = (request.from, request.until);
+    let plan = plan(&request.dir, request.source, range, &mut watch)?;
+    for number in 1..plan.videos.len() {
+        is_free(&names.video(number))?;
+    }
+    has_room(&plan, &names)?;
+    write(request, &names, plan, NewFiles::default(), &mut watch)
+}
+
+/// As [`export`], but the files go into a ZIP archive, under the names of [`ExportRequest::output`] and beside it. Nothing goes to `out`
+/// before all recordings are checked. Each read is followed by a pause as long, so that a recorder has at least half of the disk.
+///
+/// # Errors
+/// If there is nothing to export, a recording changes meanwhile, `out` or the system refuses something, or `stop` is raised. What
+/// went to `out` is no whole archive then.
+pub fn export_zip(
+    request: &ExportRequest,
+    out: impl Write,
+    stop: &Stop,
+) -> Result<Exported, ExportError> {
+    let names = checked_names(request)?;
+    let mut watch = Watch {
+        report: &mut |_| (),
+        stop,
+        is_gentle: true,
+    };
+    let range = (request.from, request.until);
+    let plan = plan(&request.dir, request.source, range, &mut watch)?;
+    write(request, &names, plan, ZipSink::new(out), &mut watch)
+}
+
+/// Checks whether an export can begin, as far as that is known without reading the recordings: whether there are some, and whether
+/// the key can be read. Blocks.
+///
+/// # Errors
+/// If it can't.
+pub fn check_export(request: &ExportRequest) -> Result<(), ExportError> {
+    checked_names(request)?;
+    let range = (request.from, request.until);
+    look(&request.dir, request.source, range)?;
+    match &request.key {
+        Some(_) => signing_key(&request.dir, request.key.as_deref()).map(drop),
+        None => check_key(&request.dir),
+    }
+}
+
+fn checked_names(request: &ExportRequest) -> Result<Names, ExportError> {
     let (from, until) = (request.from, request.until);
     if until <= from {
         return Err(ExportError::Range { from, until });
     }
     let names = Names::of_video(&request.output);
-    let names = names.ok_or_else(|| ExportError::Name(request.output.clone()))?;
-    let manifest_path = names.manifest();
-    for path in [
-        names.video(0),
-        names.boxes(),
-        manifest_path.clone(),
-        signature(&manifest_path),
-        names.public_key(),
-    ] {
-        is_free(&path)?;
-    }
-    let mut watch = Watch { report, stop };
-    let plan = plan(&request.dir, request.source, (from, until), &mut watch)?;
-    for number in 1..plan.videos.len() {
-        is_free(&names.video(number))?;
-    }
-    has_room(&plan, &names)?;
+    names.ok_or_else(|| ExportError::Name(request.output.clone()))
+}
+
+/// Writes all files of an export. The manifest is the last one, so that its files are there if it is.
+fn write<S: Sink>(
+    request: &ExportRequest,
+    names: &Names,
+    plan: Plan,
+    mut sink: S,
+    watch: &mut Watch<'_>,
+) -> Result<Exported, ExportError> {
     let key = signing_key(&request.dir, request.key.as_deref())?;
-    let copied = copy(&plan, &names, &mut watch)?;
-    let range = (request.source, from, until);
+    let copied = copy(&plan, names, &mut sink, watch)?;
+    let range = (request.source, request.from, request.until);
     let manifest = manifest(range, &plan, &copied, key.public(), unix_now()).bytes();
     watch.check()?;
-
-    let mut files: Vec<NewFile> = copied.videos.into_iter().map(|(file, _)| file).collect();
-    files.push(copied.boxes);
-    files.push(whole(&signature(&manifest_path), &key.sign(&manifest))?);
+    let signed = key.sign(&manifest);
     let public = public_key_pem(&key.public());
-    files.push(whole(&names.public_key(), public.as_bytes())?);
-    // Last, so that its files are there if it is.
-    files.push(whole(&manifest_path, &manifest)?);
-    let files = finish_all(files)?;
-    Ok(exported(plan, files, manifest_path, copied.analysed, &key))
+    let manifest_path = names.manifest();
+    let small: [(PathBuf, &[u8]); 3] = [
+        (signature(&manifest_path), &signed[..]),
+        (names.public_key(), public.as_bytes()),
+        (manifest_path.clone(), &manifest[..]),
+    ];
+    for (path, content) in &small {
+        sink.begin(path, content.len() as u64)?;
+        sink.write(content)?;
+    }
+    sink.finish()?;
+    let videos = (0..plan.videos.len()).map(|number| names.video(number));
+    let files = videos.chain([names.boxes()]);
+    let files = files.chain(small.into_iter().map(|(path, _)| path));
+    let files = files.collect();
+    Ok(exported(
+        plan,
+        files,
+        manifest_path,
+        copied.boxes.frames,
+        &key,
+    ))
 }
 
 fn exported(
@@ -126,7 +199,7 @@ fn exported(
         manifest,
         files,
         videos: videos.len() as u64,
-        frames: videos.iter().map(|video| video.movie.frames()).sum(),
+        frames: plan.frames(),
         analysed,
         bytes: plan.media_bytes(),
         first_captured: firsts.min().unwrap_or_default(),
@@ -143,8 +216,7 @@ fn exported(
 
 /// Checks that the disk has room for the export.
 fn has_room(plan: &Plan, names: &Names) -> Result<(), ExportError> {
-    let frames: u64 = plan.videos.iter().map(|video| video.movie.frames()).sum();
-    let needed_bytes = plan.media_bytes() + frames * TABLE_BYTES + OTHER_BYTES;
+    let needed_bytes = plan.media_bytes() + plan.frames() * TABLE_BYTES + OTHER_BYTES;
     let video = names.video(0);
     let dir = match video.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -160,13 +232,6 @@ fn has_room(plan: &Plan, names: &Names) -> Result<(), ExportError> {
     }
 }
 
-/// A file with this content.
-fn whole(path: &Path, content: &[u8]) -> Result<NewFile, ExportError> {
-    let mut file = NewFile::create(path)?;
-    file.write(content)?;
-    Ok(file)
-}
-
 #[cfg(test)]
 #[path = "run_tests.rs"]
 mod tests;
@@ -174,3 +239,7 @@ mod tests;
 #[cfg(test)]
 #[path = "refusal_tests.rs"]
 mod refusal_tests;
+
+#[cfg(test)]
+#[path = "zip_tests.rs"]
+mod zip_tests;
