@@ -3,7 +3,8 @@
 //! All calls block on the disk; the page makes them on tokio's blocking pool.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,16 +13,17 @@ use bytes::Bytes;
 use super::pipeline::Pipeline;
 use super::run::Processor;
 use super::source::Source;
-use crate::base::{SourceId, unix_now};
+use crate::base::{SourceId, Stop, unix_now};
 use crate::event;
 use crate::media::jpeg_of_width;
 use crate::record::{
-    self, FileFrames, IndexError, Library, Playback, RecordingName, SCENE_DELAY, Scene, SceneObject,
+    self, ExportError, ExportRequest, FileFrames, IndexError, Library, Playback, RecordingName,
+    SCENE_DELAY, Scene, SceneObject,
 };
 use crate::web::recorder::{
-    Camera, CameraList, Event, EventList, EventQuery, FileScenes, FileSegments, FragmentRange,
-    FrameScene, Media, RecorderView, RecordingState, SceneBox, SceneList, Timeline, ViewError,
-    Window,
+    Camera, CameraList, Event, EventList, EventQuery, ExportWanted, FileScenes, FileSegments,
+    FragmentRange, FrameScene, Media, RecorderView, RecordingState, SceneBox, SceneList, Timeline,
+    ViewError, Window,
 };
 
 /// The most events of a timeline.
@@ -31,6 +33,7 @@ const AROUND_FRAME_MS: u64 = 1000;
 
 /// The recordings in one directory.
 pub(super) struct Recordings {
+    dir: PathBuf,
     pipeline: Weak<Pipeline>,
     library: Library,
     playback: Playback,
@@ -39,6 +42,7 @@ pub(super) struct Recordings {
 impl Recordings {
     pub(super) fn new(processor: &Processor, dir: &Path) -> Self {
         Self {
+            dir: dir.to_owned(),
             pipeline: Arc::downgrade(&processor.pipeline),
             library: Library::new(dir),
             playback: Playback::new(dir.to_owned()),
@@ -56,6 +60,18 @@ impl Recordings {
             .iter()
             .filter_map(|file| RecordingName::parse(source, file.path.file_stem()?.to_str()?))
             .collect())
+    }
+
+    fn export_request(&self, wanted: &ExportWanted) -> ExportRequest {
+        let (from, until) = ends(wanted.window);
+        ExportRequest {
+            dir: self.dir.clone(),
+            source: wanted.source,
+            from,
+            until,
+            output: format!("{}.mp4", wanted.name).into(),
+            key: None,
+        }
     }
 
     /// Refuses a camera that is neither configured nor recorded.
@@ -198,6 +214,22 @@ impl RecorderView for Recordings {
         let jpeg = jpeg_of_width(&frame, width).map_err(undecodable)?;
         Ok(Some(jpeg.into()))
     }
+
+    fn check_export(&self, wanted: &ExportWanted) -> Result<(), ViewError> {
+        self.check(wanted.source)?;
+        record::check_export(&self.export_request(wanted)).map_err(not_exported)
+    }
+
+    fn export(
+        &self,
+        wanted: &ExportWanted,
+        out: &mut dyn Write,
+        stop: &Stop,
+    ) -> Result<(), ViewError> {
+        self.check(wanted.source)?;
+        let exported = record::export_zip(&self.export_request(wanted), out, stop);
+        exported.map(drop).map_err(not_exported)
+    }
 }
 
 /// A camera of the configuration.
@@ -308,6 +340,15 @@ fn state(state: Option<event::RecordingState>) -> RecordingState {
 
 fn unreadable(error: impl std::fmt::Display) -> ViewError {
     ViewError::Unreadable(error.to_string())
+}
+
+fn not_exported(error: ExportError) -> ViewError {
+    match error {
+        ExportError::NoSource { .. } | ExportError::Nothing { .. } => {
+            ViewError::NothingRecorded(error.to_string())
+        }
+        error => ViewError::Unreadable(error.to_string()),
+    }
 }
 
 fn undecodable(error: impl std::fmt::Display) -> ViewError {

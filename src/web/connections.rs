@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -94,19 +95,21 @@ pub(super) async fn serve(
             accepted = axum::serve::Listener::accept(&mut listener) => accepted,
         };
         let slot = connections.enter(from.ip(), &limits);
-        tokio::spawn(one(stream, slot, site.clone(), limits, stop.clone()));
+        let client = (stream, from);
+        tokio::spawn(one(client, slot, site.clone(), limits, stop.clone()));
     }
 }
 
 async fn one(
-    stream: TcpStream,
+    (stream, from): (TcpStream, SocketAddr),
     slot: Slot,
     site: Arc<Site>,
     limits: Limits,
     stop: CancellationToken,
 ) {
     let activity = slot.activity.clone();
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(from));
         let answering = Answering::begin(activity.clone());
         let site = site.clone();
         async move {

@@ -41,6 +41,9 @@ pub(super) enum CallError {
     /// As many thumbnails as may be made at once are being made.
     #[error("too many thumbnails are being made; try again in some seconds")]
     ManyThumbnails,
+    /// One export at a time.
+    #[error("another export is running; try again when it has ended")]
+    Exporting,
     /// The call does not return.
     #[error("the disk of the recordings did not answer for {} s; check it", .0.as_secs())]
     Slow(Duration),
@@ -52,10 +55,13 @@ pub(super) enum CallError {
 impl IntoResponse for CallError {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::View(ViewError::NoSource { .. }) => StatusCode::NOT_FOUND,
+            Self::View(ViewError::NoSource { .. } | ViewError::NothingRecorded(_)) => {
+                StatusCode::NOT_FOUND
+            }
             Self::View(ViewError::Unreadable(_))
             | Self::Busy
             | Self::ManyThumbnails
+            | Self::Exporting
             | Self::Slow(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::View(ViewError::Undecodable(_)) | Self::Panicked => {
                 StatusCode::INTERNAL_SERVER_ERROR

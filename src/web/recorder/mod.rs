@@ -2,10 +2,11 @@
 //!
 //! `/` is one file, and with it goes the player library `/hls.js`. The page reads `/cameras.json`, `/timeline.json`,
 //! `/events.json` and `/scenes.json`, and shows `/thumbnail.jpg` of events; it plays `/playlist.m3u8`, whose segments are ranges of
-//! `/media.mp4`. `/metrics` and `/healthz` are those of every process. All data comes from a [`RecorderView`], by calls that block on the disk and run on
+//! `/media.mp4`, and downloads `/export`, of which `/export.json` tells whether it is possible. `/metrics` and `/healthz` are those of every process. All data comes from a [`RecorderView`], by calls that block on the disk and run on
 //! tokio's blocking pool (`calls`). Nothing is changed through this page.
 
 mod calls;
+mod exports;
 #[cfg(test)]
 mod guard_tests;
 mod media;
@@ -22,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -30,6 +31,7 @@ use axum::{Json, Router};
 use tracing::info;
 
 use self::calls::{CallError, Calls};
+use self::exports::{ExportName, Exports, name_of};
 use self::parameters::{ParameterError, Parameters};
 use self::playlist::{playlist, shown_time};
 use self::thumbnails::{Thumbnails, Wanted};
@@ -41,9 +43,9 @@ use crate::web::{self, Guard, Page, PageError};
 
 pub use self::parameters::is_name;
 pub use self::view::{
-    Camera, CameraList, Event, EventList, EventQuery, FileScenes, FileSegments, FragmentRange,
-    FrameScene, Media, RecorderView, RecordingState, SceneBox, SceneList, Timeline, ViewError,
-    Window,
+    Camera, CameraList, Event, EventList, EventQuery, ExportWanted, FileScenes, FileSegments,
+    FragmentRange, FrameScene, Media, RecorderView, RecordingState, SceneBox, SceneList, Timeline,
+    ViewError, Window,
 };
 
 const INDEX: &str = include_str!("index.html");
@@ -60,6 +62,8 @@ const NAMES: &[&str] = &[
     "media.mp4",
     "scenes.json",
     "thumbnail.jpg",
+    "export",
+    "export.json",
     "favicon.ico",
     "metrics",
     "healthz",
@@ -68,6 +72,8 @@ const NAMES: &[&str] = &[
 const LONGEST_PLAYLIST_S: u64 = 24 * 3600;
 /// The longest time of scenes: all its pictures are read for them.
 const LONGEST_SCENES_S: u64 = 120;
+/// The longest time of an export: 11 GB of 4 Mbit/s.
+const LONGEST_EXPORT_S: u64 = 6 * 3600;
 /// How many events are told if the request does not say, and at most.
 const EVENTS: usize = 100;
 const MOST_EVENTS: usize = 1000;
@@ -97,6 +103,10 @@ pub async fn serve(
     let thumbnails = Router::new()
         .route("/thumbnail.jpg", get(thumbnail_jpg))
         .with_state(Arc::new(Thumbnails::new(view.clone())));
+    let exports = Router::new()
+        .route("/export", get(export))
+        .route("/export.json", get(export_json))
+        .with_state(Arc::new(Exports::new(view.clone())));
     let routes = Router::new()
         .route("/", get(index))
         .route("/hls.js", get(hls))
@@ -110,6 +120,7 @@ pub async fn serve(
         .route("/favicon.ico", get(StatusCode::NO_CONTENT))
         .with_state(Arc::new(Calls::new(view)))
         .merge(thumbnails)
+        .merge(exports)
         .merge(web::routes(report, heartbeats));
     let page = Page::of(address, guard, routes, NAMES).await?;
     info!(address = %page.address(), token = token.is_some(), "serving the page of the recordings");
@@ -283,6 +294,36 @@ async fn thumbnail_jpg(
         (header::CACHE_CONTROL, KEEP_THUMBNAIL),
     ];
     Ok((fixed, jpeg).into_response())
+}
+
+/// What is asked for to be exported.
+fn export_wanted(query: Option<&str>) -> Result<ExportWanted, Refusal> {
+    let given = Parameters::new(query, &["source", "from", "to"])?;
+    let (source, window) = (given.source()?, given.window(Some(LONGEST_EXPORT_S))?);
+    let name = name_of(source, window);
+    Ok(ExportWanted {
+        source,
+        window,
+        name,
+    })
+}
+
+async fn export(
+    method: Method,
+    State(exports): State<Arc<Exports>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let wanted = export_wanted(query.as_deref())?;
+    Ok(exports.answer(&method, wanted, address).await?)
+}
+
+async fn export_json(
+    State(exports): State<Arc<Exports>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ExportName>, Refusal> {
+    let wanted = export_wanted(query.as_deref())?;
+    Ok(Json(exports.check(wanted).await?))
 }
 
 /// The content security policy: the page's script and style, by their digests, the player library with its worker, and the page's

@@ -33,6 +33,14 @@ async fn wrong_parameters_are_named_with_their_value_and_the_remedy() {
             "scenes.json?source=3&from=0&to=120001",
             "from=0 to=120001: 121 s are too long (limit 120 s); ask for a shorter time, then for the next one".to_owned(),
         ),
+        (
+            "export?source=3&from=0&to=21600001",
+            "from=0 to=21600001: 21601 s are too long (limit 21600 s); ask for a shorter time, then for the next one".to_owned(),
+        ),
+        ("export?from=1&to=2", "source is missing; add source=…, the id of a camera, such as 3".to_owned()),
+        ("export?source=3&from=1", format!("to is missing; add to=…, {time}")),
+        ("export.json?source=3&from=9&to=9", "to=9 is not after from=9; exchange or correct them".to_owned()),
+        ("export.json?source=3&from=1&to=2&name=x", "name: there is no such parameter; use source, from, to".to_owned()),
         ("thumbnail.jpg?at=1", "source is missing; add source=…, the id of a camera, such as 3".to_owned()),
         ("thumbnail.jpg?source=3", format!("at is missing; add at=…, {time}")),
         ("thumbnail.jpg?source=3&at=1.5", format!("at=1.5: must be {time}")),
@@ -100,6 +108,8 @@ async fn an_unknown_camera_is_told_which_there_are() {
         "/playlist.m3u8?source=5&from=1&to=2".to_owned(),
         "/scenes.json?source=5&from=1&to=2".to_owned(),
         "/thumbnail.jpg?source=5&at=1".to_owned(),
+        "/export?source=5&from=1&to=2".to_owned(),
+        "/export.json?source=5&from=1&to=2".to_owned(),
         format!("/media.mp4?source=5&file={CLOSED}"),
     ] {
         let answer = ask(served.address(), &path, &[]).await;

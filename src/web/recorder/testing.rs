@@ -1,7 +1,7 @@
 //! A recorder for the tests of the page: one camera with two recordings, one that is not recorded.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,6 +22,17 @@ pub(super) const OPEN: &str = "20261128T083100.123Z-1";
 /// How much of the open one may be served.
 pub(super) const SOUND_BYTES: usize = 900;
 
+/// Length of an export.
+pub(super) const EXPORT_BYTES: usize = 300_000;
+
+/// What exports do after their first bytes.
+pub(super) enum Exporting {
+    /// They go on.
+    Whole,
+    /// They wait for it, or for their own stop, and fail.
+    Fails(Stop),
+}
+
 pub(super) struct Scripted {
     folder: tempfile::TempDir,
     /// The calls that reached it.
@@ -29,6 +40,7 @@ pub(super) struct Scripted {
     fails: AtomicBool,
     /// Thumbnails wait for it.
     held: Mutex<Option<Stop>>,
+    exporting: Mutex<Exporting>,
 }
 
 /// The content of the recordings.
@@ -49,7 +61,13 @@ impl Scripted {
             asked: Mutex::default(),
             fails: AtomicBool::new(false),
             held: Mutex::default(),
+            exporting: Mutex::new(Exporting::Whole),
         })
+    }
+
+    /// Sets what exports do.
+    pub(super) fn set_exporting(&self, exporting: Exporting) {
+        *lock(&self.exporting) = exporting;
     }
 
     /// From now on its disk fails.
@@ -207,6 +225,42 @@ impl RecorderView for Scripted {
         }
         let is_there = (STARTED_MS..STARTED_MS + 120_000).contains(&at_ms);
         Ok(is_there.then(|| format!("{source} {at_ms} {width}").into()))
+    }
+
+    fn check_export(&self, wanted: &ExportWanted) -> Result<(), ViewError> {
+        self.ask(format!("check {wanted:?}"), Some(wanted.source))?;
+        if wanted.window.from_ms < STARTED_MS + 120_000 {
+            return Ok(());
+        }
+        let reason = "nothing of source 3 was recorded then";
+        Err(ViewError::NothingRecorded(reason.to_owned()))
+    }
+
+    fn export(
+        &self,
+        wanted: &ExportWanted,
+        out: &mut dyn Write,
+        stop: &Stop,
+    ) -> Result<(), ViewError> {
+        self.check_export(wanted)?;
+        let gone = |error: std::io::Error| ViewError::Unreadable(error.to_string());
+        let content = content(EXPORT_BYTES);
+        let (first, rest) = content.split_at(EXPORT_BYTES / 2);
+        out.write_all(first).map_err(gone)?;
+        let go = match &*lock(&self.exporting) {
+            Exporting::Whole => None,
+            Exporting::Fails(go) => Some(go.clone()),
+        };
+        if let Some(go) = go {
+            while !go.wait(Duration::from_millis(5)) {
+                if stop.is_raised() {
+                    lock(&self.asked).push("stopped".to_owned());
+                    return Err(ViewError::Unreadable("it was stopped".to_owned()));
+                }
+            }
+            return Err(ViewError::Unreadable("a recording was deleted".to_owned()));
+        }
+        out.write_all(rest).map_err(gone)
     }
 }
 

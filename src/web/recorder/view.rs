@@ -3,13 +3,14 @@
 //! All functions block on the disk. Times are in milliseconds since the Unix epoch, where they go to the page.
 
 use std::fs::File;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::base::SourceId;
+use crate::base::{SourceId, Stop};
 
 /// The data of a recorder for its page. Called on several threads at once.
 pub trait RecorderView: Send + Sync {
@@ -60,6 +61,36 @@ pub trait RecorderView: Send + Sync {
         at_ms: u64,
         width: u32,
     ) -> Result<Option<Bytes>, ViewError>;
+
+    /// Checks whether a time can be exported, as far as that is quick.
+    ///
+    /// # Errors
+    /// If it can't.
+    fn check_export(&self, wanted: &ExportWanted) -> Result<(), ViewError>;
+
+    /// Exports a time as a ZIP archive: videos, objects, and a signed manifest. Nothing goes to `out` before all recordings are
+    /// checked, which takes minutes if they are many. Blocks for as long as `out` does.
+    ///
+    /// # Errors
+    /// If there is nothing to export, recordings change meanwhile, `out` takes no more, or `stop` is raised. What went to `out` is no
+    /// whole archive then.
+    fn export(
+        &self,
+        wanted: &ExportWanted,
+        out: &mut dyn Write,
+        stop: &Stop,
+    ) -> Result<(), ViewError>;
+}
+
+/// A time that is to be exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportWanted {
+    /// The camera.
+    pub source: SourceId,
+    /// The time.
+    pub window: Window,
+    /// The name of the files, without an ending.
+    pub name: String,
 }
 
 /// Why there is no answer.
@@ -73,6 +104,9 @@ pub enum ViewError {
         /// The ids of all cameras.
         known: Vec<SourceId>,
     },
+    /// Nothing was recorded in that time, with the times that there are.
+    #[error("{0}")]
+    NothingRecorded(String),
     /// The recordings can't be read now, with the reason and the remedy.
     #[error("{0}")]
     Unreadable(String),
