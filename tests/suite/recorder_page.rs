@@ -157,6 +157,16 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
         numbers.len()
     );
 
+    // An export of the shown second.
+    let export = |from: &str, to: &str| {
+        let press = "document.getElementById('export').click(), true";
+        json!({ "holds": format!("(view = {{ from: {from}, to: {to} }}, {press})") })
+    };
+    browser.expect(export("nvr.play.at", "nvr.play.at + 1000"));
+    browser.expect(json!({ "says": "is downloaded", "in": "#export-note" }));
+    let day = "(setView(shownDay, dayPlus(shownDay, 1)), true)";
+    browser.expect(json!({ "holds": day }));
+
     // By events, by frames, and on a phone.
     browser.expect(json!({ "says": "person", "in": "#events" }));
     let thumbnails = "[...document.querySelectorAll('#events img')].filter(one => one.naturalWidth === 240).length === 2";
@@ -171,6 +181,9 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
     browser.expect(json!({ "size": [360, 740] }));
     browser.shot("recorder-phone.png");
     browser.expect(json!({ "calm": true }));
+    browser.expect(export("1000", "2000"));
+    let refused = "Not exported: nothing of source 0 was recorded";
+    browser.expect(json!({ "says": refused, "in": "#export-note" }));
 }
 
 #[test]
@@ -205,9 +218,37 @@ fn the_page_of_recordings_plays_elsewhere_and_refuses_strangers() {
             "file",
         ),
         ("/playlist.m3u8?source=0&from=0&to=1000", 404, "recorded"),
+        ("/export?source=0&from=0&to=1000", 404, "recorded"),
+        ("/export?source=0&from=0&to=99999999", 400, "limit 21600 s"),
     ] {
         let (is, body) = get(&address, path);
         assert_eq!(is, status, "{path}: {body}");
         assert!(body.contains(word), "{path}: {body}");
     }
+
+    // An export, which other programs unpack.
+    let unpacked = dir.path().join("unpacked");
+    let url = format!("http://{address}/export?source=0&from={from}&to={to}");
+    let script = "import io, sys, urllib.request, zipfile
+archive = zipfile.ZipFile(io.BytesIO(urllib.request.urlopen(sys.argv[1]).read()))
+assert archive.testzip() is None
+archive.extractall(sys.argv[2])";
+    let mut python = std::process::Command::new("python3");
+    let done = python.args(["-c", script, &url]).arg(&unpacked).output();
+    let done = done.expect("python3 runs");
+    assert!(done.status.success(), "{done:?}");
+    let files = std::fs::read_dir(&unpacked).expect("a folder");
+    let files = files.map(|file| file.expect("a file").path());
+    let manifest = files
+        .filter(|file| file.extension().is_some_and(|ending| ending == "json"))
+        .collect::<Vec<_>>();
+    let verified = std::process::Command::new(env!("CARGO_BIN_EXE_nvr"))
+        .args(["record", "verify"])
+        .args(&manifest)
+        .output();
+    let verified = verified.expect("nvr runs");
+    assert!(
+        manifest.len() == 1 && verified.status.success(),
+        "{verified:?}"
+    );
 }
