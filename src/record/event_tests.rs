@@ -238,7 +238,7 @@ fn a_camera_that_is_silent_or_removed_has_its_event_closed() {
     // What came before is too old for this event.
     rig.camera.at += 60 * SECOND;
     event(&mut rig);
-    rig.writer.remove(&rig.shared.clone(), rig.camera.at);
+    rig.writer.end(&rig.shared.clone(), rig.camera.at);
     rig.writer.tick(rig.camera.at + 10 * SECOND);
     assert_eq!(rig.closed(), [file("19.323", 65), later]);
 }

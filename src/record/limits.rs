@@ -15,6 +15,8 @@ pub(super) struct SpaceLimits {
     pub dir: PathBuf,
     /// The most bytes of all recordings together, as the file system counts them.
     pub budget_bytes: Option<u64>,
+    /// The setting that has the budget, for remedies.
+    pub budget_key: &'static str,
     /// Bytes that stay free in the file system.
     pub min_free_bytes: u64,
     /// Bytes of the newest recordings of each source that stay while another source has more.
@@ -36,6 +38,7 @@ impl SpaceLimits {
         Self {
             dir: dir.into(),
             budget_bytes: None,
+            budget_key: "record.budget",
             min_free_bytes: 0,
             min_per_camera_bytes: 0,
             prefer_events_after: Duration::ZERO,

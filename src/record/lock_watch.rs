@@ -64,11 +64,13 @@ impl LockWatch {
         if percent >= u128::from(WARN_PERCENT) && !self.has_warned {
             self.has_warned = true;
             let (dir, locked) = (space.limits.dir.display(), shown_bytes(locked_bytes));
+            let budget_key = space.limits.budget_key;
             tracing::warn!(
                 %dir,
                 %locked,
                 %percent,
-                "locked recordings take most of the space, and others are deleted sooner; unlock some, or raise record.budget"
+                budget_key,
+                "locked recordings take most of the space, and others are deleted sooner; unlock some, or raise the budget"
             );
         }
         self.has_warned &= percent >= u128::from(WARN_AGAIN_PERCENT);

@@ -23,6 +23,9 @@
 //! tried, after 5 s and then up to 60 s. When there is no space and nothing can be deleted, files end, and each key frame tries again.
 //! All that is dropped is counted ([`SourceReport::dropped_groups`], [`SourceReport::dropped_scenes`]).
 //!
+//! With two folders (`takeover`), each has its recorder. The next one takes what comes while the first fails, and until it has proved to
+//! be well again.
+//!
 //! The recordings are listed and checked by `check`, and exported with a signature by `export`, while a recorder writes.
 //! Beside this way: `medium` tells the disk of a folder and its wear, `life` how long it lasts, and `usage` what the files of a folder
 //! take.
@@ -64,6 +67,7 @@ mod space;
 mod space_disk;
 mod space_events;
 mod stock;
+mod takeover;
 mod track_file;
 mod usage;
 mod walk;
@@ -110,4 +114,5 @@ pub use recovery::{Recovered, RecoveryOutcome};
 pub use report::{RecordingReport, RecordingState, SourceReport};
 pub use scene::{Scene, SceneObject};
 pub use space::SpaceReport;
+pub use takeover::{Covered, Takeover};
 pub use usage::{SourceUsage, Usage, per_day, recent_rates, usage};

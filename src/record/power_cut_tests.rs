@@ -137,7 +137,7 @@ impl Recording {
             2 => camera.epoch += Duration::from_secs(3600),
             3 => camera.epoch -= Duration::from_secs(3600),
             4 => self.now += Duration::from_secs(3),
-            5 => self.writer.remove(shared, self.now),
+            5 => self.writer.end(shared, self.now),
             6 => {
                 self.disk.heal();
                 // Killed: nothing is lost that the system has, and nothing was synced.

@@ -41,8 +41,8 @@ pub(super) enum Item {
         /// The scene.
         scene: Scene,
     },
-    /// The source was removed: its file is to be closed.
-    Removed(Arc<SourceShared>),
+    /// No more is recorded of the source, for now or for ever: its file is to be closed.
+    Ended(Arc<SourceShared>),
 }
 
 /// The result of a wait.
@@ -80,6 +80,8 @@ struct State {
 struct Share {
     /// Of units.
     bytes: usize,
+    /// Groups of pictures that begin in it.
+    groups: u64,
     drops: bool,
     scene_bytes: usize,
 }
@@ -117,6 +119,7 @@ impl Queue {
             return source.dropped(1);
         }
         share.bytes += cost;
+        share.groups += u64::from(unit.is_key);
         let after_gap = std::mem::take(&mut share.drops);
         state.bytes += cost;
         state.items.push_back(Item::Unit {
@@ -153,8 +156,14 @@ impl Queue {
     pub(super) fn remove(&self, source: Arc<SourceShared>) {
         let mut state = lock(&self.state);
         source.remove();
-        state.items.push_back(Item::Removed(source));
+        state.items.push_back(Item::Ended(source));
         drop(state);
+        self.ready.notify_one();
+    }
+
+    /// Tells the writer that a source pauses, after its last unit. It may go on at any time.
+    pub(super) fn pause(&self, source: Arc<SourceShared>) {
+        lock(&self.state).items.push_back(Item::Ended(source));
         self.ready.notify_one();
     }
 
@@ -185,6 +194,12 @@ impl Queue {
         }
     }
 
+    /// The groups of pictures of a source that begin in the queue.
+    pub(super) fn groups(&self, source: SourceId) -> u64 {
+        let state = lock(&self.state);
+        state.shares.get(&source).map_or(0, |share| share.groups)
+    }
+
     /// The bytes of units that wait.
     pub(super) fn bytes(&self) -> usize {
         lock(&self.state).bytes
@@ -199,6 +214,7 @@ impl State {
                 self.bytes = self.bytes.saturating_sub(cost);
                 if let Some(share) = self.shares.get_mut(&source.source) {
                     share.bytes = share.bytes.saturating_sub(cost);
+                    share.groups = share.groups.saturating_sub(u64::from(unit.is_key));
                 }
             }
             Item::Scene { source, scene } => {
@@ -209,7 +225,7 @@ impl State {
                 }
             }
             // A new recording of the same source may have units in the queue; its share only forgets that it dropped some.
-            Item::Removed(source) => {
+            Item::Ended(source) => {
                 let is_idle = |share: &Share| share.bytes == 0 && share.scene_bytes == 0;
                 if self.shares.get(&source.source).is_some_and(is_idle) {
                     self.shares.remove(&source.source);

@@ -68,7 +68,7 @@ fn a_removed_source_is_told_after_its_last_unit_and_ignored_later() {
     queue.remove(source.clone());
     queue.push(&source, camera.key());
     assert!(matches!(queue.next(NOW), Next::Item(Item::Unit { .. })));
-    assert!(matches!(queue.next(NOW), Next::Item(Item::Removed(_))));
+    assert!(matches!(queue.next(NOW), Next::Item(Item::Ended(_))));
     assert!(matches!(queue.next(NOW), Next::Nothing));
 }
 
@@ -176,7 +176,7 @@ fn scenes_of_a_removed_source_and_of_a_closed_queue_are_ignored() {
     queue.push_scene(&source, scene.clone());
     queue.close();
     queue.push_scene(&source, scene);
-    assert!(matches!(queue.next(NOW), Next::Item(Item::Removed(_))));
+    assert!(matches!(queue.next(NOW), Next::Item(Item::Ended(_))));
     assert!(matches!(queue.next(NOW), Next::Item(Item::Scene { .. })));
     assert!(matches!(queue.next(NOW), Next::Closed));
 }

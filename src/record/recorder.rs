@@ -17,7 +17,7 @@ use super::layout::open_folder;
 use super::mode::RecordMode;
 use super::queue::{Item, Next, Queue};
 use super::recovery::{Recovered, recover};
-use super::report::{RecordingReport, RecordingState, SourceShared};
+use super::report::{RecordingReport, RecordingState, SourceReport, SourceShared};
 use super::retention::RetentionThread;
 use super::scene::Scene;
 use super::space::{Space, SpaceLimits};
@@ -51,6 +51,8 @@ pub struct RecordSettings {
     pub source_queue_bytes: usize,
     /// The most bytes of all recordings, at least some 10 MB for each source. Default none.
     pub budget_bytes: Option<u64>,
+    /// The setting that has this budget, as remedies name it. Default `record.budget`.
+    pub budget_key: &'static str,
     /// Bytes that stay free in the file system. Default 0.
     pub min_free_bytes: u64,
     /// Bytes of the newest recordings of each source that stay while another source has more. Default 0.
@@ -74,6 +76,7 @@ impl RecordSettings {
             queue_bytes: 256 << 20,
             source_queue_bytes: 32 << 20,
             budget_bytes: None,
+            budget_key: "record.budget",
             min_free_bytes: 0,
             min_per_camera_bytes: 0,
             prefer_events_after: Duration::from_secs(24 * 3600),
@@ -91,8 +94,6 @@ pub struct Recorder {
     recovered: Vec<Recovered>,
     space: Arc<Space>,
     index: Arc<IndexThread>,
-    clock: Clock,
-    dir: PathBuf,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -107,6 +108,8 @@ pub struct RecordedSource {
 #[derive(Debug)]
 struct Shared {
     queue: Queue,
+    clock: Clock,
+    dir: PathBuf,
     /// When the writer began what it does, in nanoseconds of the clock, or [`IDLE`].
     busy_since_ns: AtomicU64,
     ended: Stop,
@@ -134,6 +137,8 @@ impl Recorder {
         let recovered = recover(&disk, &dir)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(settings.queue_bytes, settings.source_queue_bytes),
+            clock: clock.clone(),
+            dir: dir.clone(),
             busy_since_ns: AtomicU64::new(IDLE),
             ended: Stop::default(),
         });
@@ -144,6 +149,7 @@ impl Recorder {
         let limits = SpaceLimits {
             dir: dir.clone(),
             budget_bytes: settings.budget_bytes,
+            budget_key: settings.budget_key,
             min_free_bytes: settings.min_free_bytes,
             min_per_camera_bytes: settings.min_per_camera_bytes,
             prefer_events_after: settings.prefer_events_after,
@@ -160,10 +166,10 @@ impl Recorder {
         let (durable_every, file_length) = (settings.durable_every, settings.file_length);
         let its_space = space.clone();
         let writer = Writer::new(disk, dir.clone(), its_space, durable_every, file_length);
-        let (of_thread, its_index, its_clock) = (shared.clone(), index.clone(), clock.clone());
+        let (of_thread, its_index) = (shared.clone(), index.clone());
         let thread = std::thread::Builder::new().name("record".to_owned());
         let run = move || {
-            write(&of_thread, writer, &its_clock);
+            write(&of_thread, writer);
             // The lock is held until the last file is closed, nothing is deleted any more, and the index is left alone.
             retention.stop();
             its_index.stop();
@@ -177,8 +183,6 @@ impl Recorder {
             recovered,
             space,
             index,
-            clock,
-            dir,
             thread: Some(spawned),
         })
     }
@@ -212,22 +216,10 @@ impl Recorder {
 
     /// How recording goes. Does not wait for the disk.
     pub fn report(&self) -> RecordingReport {
-        let hung = self.hung();
         let sources = lock(&self.sources);
-        let report_of = |(id, recorded): (&SourceId, &Arc<RecordedSource>)| {
-            let mut report = recorded.source.report().clone();
-            if let Some(hung) = &hung
-                && matches!(
-                    report.state,
-                    RecordingState::Recording | RecordingState::Armed | RecordingState::Waiting
-                )
-            {
-                report.state = hung.clone();
-            }
-            (*id, report)
-        };
+        let reports = sources.iter().map(|(id, source)| (*id, source.report()));
         RecordingReport {
-            sources: sources.iter().map(report_of).collect(),
+            sources: reports.collect(),
             recovered: self.recovered.clone(),
             queued_bytes: self.shared.queue.bytes() as u64,
             space: self.space.report(),
@@ -247,17 +239,55 @@ impl Recorder {
         match self.thread.take() {
             Some(thread) if ended => thread.join().is_ok(),
             Some(_) => {
-                let dir = self.dir.display();
+                let dir = self.shared.dir.display();
                 tracing::error!(%dir, "the disk does not answer; recordings stay open until the next start");
                 false
             }
             None => true,
         }
     }
+}
 
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.close(DROP_LIMIT);
+        }
+    }
+}
+
+impl RecordedSource {
+    /// How it is recorded. Does not wait for the disk.
+    pub fn report(&self) -> SourceReport {
+        let mut report = self.source.report().clone();
+        report.queued_groups = self.shared.queue.groups(self.source.source);
+        let is_well = matches!(
+            report.state,
+            RecordingState::Recording | RecordingState::Armed | RecordingState::Waiting
+        );
+        if let Some(hung) = self.shared.hung().filter(|_| is_well) {
+            report.state = hung;
+        }
+        report
+    }
+
+    /// Closes its file after the units that came before. The next key frame begins another one. Does not wait.
+    pub fn pause(&self) {
+        self.shared.queue.pause(self.source.clone());
+    }
+
+    /// Takes the objects of a frame whose unit came before. They are in the next fragment of the source that is written, which may be
+    /// one of the next file. Those that come after the last fragment are lost. Where events are recorded, one with a wanted object begins
+    /// an event or prolongs it.
+    pub fn scene(&self, scene: Scene) {
+        self.shared.queue.push_scene(&self.source, scene);
+    }
+}
+
+impl Shared {
     /// The state of sources whose writer does not come back from the disk.
     fn hung(&self) -> Option<RecordingState> {
-        let busy_since_ns = self.shared.busy_since_ns.load(Ordering::Acquire);
+        let busy_since_ns = self.busy_since_ns.load(Ordering::Acquire);
         if busy_since_ns == IDLE {
             return None;
         }
@@ -274,23 +304,6 @@ impl Recorder {
     }
 }
 
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        if self.thread.is_some() {
-            self.close(DROP_LIMIT);
-        }
-    }
-}
-
-impl RecordedSource {
-    /// Takes the objects of a frame whose unit came before. They are in the next fragment of the source that is written, which may be
-    /// one of the next file. Those that come after the last fragment are lost. Where events are recorded, one with a wanted object begins
-    /// an event or prolongs it.
-    pub fn scene(&self, scene: Scene) {
-        self.shared.queue.push_scene(&self.source, scene);
-    }
-}
-
 impl UnitSink for RecordedSource {
     fn unit(&self, unit: CodedUnit) {
         self.shared.queue.push(&self.source, unit);
@@ -298,12 +311,12 @@ impl UnitSink for RecordedSource {
 }
 
 /// The writer's thread: until the queue is closed and empty.
-fn write<D: RecordingDisk>(shared: &Shared, mut writer: Writer<D>, clock: &Clock) {
+fn write<D: RecordingDisk>(shared: &Shared, mut writer: Writer<D>) {
     let mut tick_due = Duration::ZERO;
     loop {
         shared.busy_since_ns.store(IDLE, Ordering::Release);
         let next = shared.queue.next(TICK);
-        let now = clock.now();
+        let now = shared.clock.now();
         let now_ns = u64::try_from(now.as_nanos()).unwrap_or(IDLE - 1);
         shared.busy_since_ns.store(now_ns, Ordering::Release);
         match next {
@@ -313,7 +326,7 @@ fn write<D: RecordingDisk>(shared: &Shared, mut writer: Writer<D>, clock: &Clock
                 after_gap,
             }) => writer.unit(&source, unit, after_gap, now),
             Next::Item(Item::Scene { source, scene }) => writer.scene(&source, scene, now),
-            Next::Item(Item::Removed(source)) => writer.remove(&source, now),
+            Next::Item(Item::Ended(source)) => writer.end(&source, now),
             Next::Nothing => {}
             Next::Closed => return writer.finish(now),
         }

@@ -40,6 +40,8 @@ pub struct SourceReport {
     pub files: u64,
     /// Groups of pictures that are missing in the recording, in whole or from some picture on.
     pub dropped_groups: u64,
+    /// Groups of pictures that wait for the disk.
+    pub queued_groups: u64,
     /// Scenes that are missing in the recording because they had no room: in memory while the disk was slow, or in their fragment.
     pub dropped_scenes: u64,
     /// Capture time, since the Unix epoch, of the newest picture that survives a loss of power.

@@ -350,11 +350,12 @@ impl State {
     fn no_budget(&self, limits: &SpaceLimits, budget: u64, now: Duration) -> String {
         let (dir, undeletable) = (limits.dir.display(), self.shown_fault());
         let budget = shown_bytes(budget);
-        let mut remedy = "raise record.budget";
+        let key = limits.budget_key;
+        let mut remedy = format!("raise {key}");
         let by = if self.has_deletable(now) {
             "used, and the oldest recordings are not deleted fast enough"
         } else if self.stock.has_locked() {
-            remedy = "unlock some (nvr record unlock) or raise record.budget";
+            remedy = format!("unlock some (nvr record unlock) or raise {key}");
             "used by locked recordings and open ones"
         } else if undeletable.is_empty() {
             "used by recordings that are still open"

@@ -136,13 +136,15 @@ impl<D: RecordingDisk> Writer<D> {
         self.tracks.insert(source.source, track);
     }
 
-    /// Closes the file of a source that was removed.
-    pub(super) fn remove(&mut self, source: &Arc<SourceShared>, now: Duration) {
+    /// Closes the file of a source that was removed or pauses, and forgets what was held of it. A pause ends with its next unit, as if it
+    /// were new.
+    pub(super) fn end(&mut self, source: &Arc<SourceShared>, now: Duration) {
         let is_same = |track: &Track<D::File>| Arc::ptr_eq(&track.shared, source);
         if self.tracks.get(&source.source).is_some_and(is_same)
             && let Some(mut track) = self.tracks.remove(&source.source)
         {
             self.end_track(&mut track, now);
+            track.shared.report().state = RecordingState::Waiting;
         }
     }
 

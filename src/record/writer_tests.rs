@@ -190,7 +190,7 @@ fn mjpeg_is_not_recordable() {
 fn a_source_that_is_removed_or_silent_has_its_file_closed() {
     let mut rig = Rig::new();
     rig.seconds(2);
-    rig.writer.remove(&rig.shared.clone(), rig.camera.at);
+    rig.writer.end(&rig.shared.clone(), rig.camera.at);
     rig.writer.tick(rig.camera.at + Duration::from_secs(5));
     assert_eq!(rig.closed().len(), 1);
     assert_eq!(rig.disk.files().len(), 1);
