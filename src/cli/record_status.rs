@@ -25,7 +25,7 @@ pub(super) struct StatusArgs {
     /// Only the line of this source; sums, rate and time are those of all
     #[arg(long, value_name = "ID")]
     source: Option<u32>,
-    /// Configuration file of the processor, for record.dir, record.budget and record.min_free
+    /// Configuration file of the processor, for record.dir, record.min_free and the budget of the folder
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<String>,
     /// Maximum space of the recordings, such as "500 GB" [default: that of --config, else none]
@@ -95,8 +95,12 @@ struct Status {
 
 /// Runs the subcommand.
 pub(super) fn main(args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let configured = args.config.as_deref().map(settings).transpose()?.flatten();
+    let mut configured = args.config.as_deref().map(settings).transpose()?.flatten();
     let dir = args.dir.as_ref();
+    let next = configured.as_ref().and_then(RecordSettings::of_next);
+    if let Some(next) = next.filter(|next| Some(&next.dir) == dir) {
+        configured = Some(next);
+    }
     let dir = dir.or(configured.as_ref().map(|settings| &settings.dir));
     let Some(dir) = dir else {
         anyhow::bail!("record.dir is not set in the file of --config; name a folder of recordings");

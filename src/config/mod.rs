@@ -74,7 +74,7 @@ pub use raw::{RawCamera, RawCameraTls, RawMqtt, RawProcessor, RawSettings, RawTl
 pub use raw_record::RawRecord;
 pub use raw_wall::{RawHead, RawLayout, RawWall};
 pub use read::{did_you_mean, unknown_key};
-pub use record::{RecordChoice, RecordSettings};
+pub use record::{NextDirectory, RecordChoice, RecordPlace, RecordSettings};
 pub use reference::SecretRef;
 pub use role_flags::RoleFlags;
 pub use schema::json_schema;

@@ -48,7 +48,10 @@ impl RawSettings {
         };
         self.models_dirs.iter_mut().for_each(join);
         self.wall.snapshot.iter_mut().for_each(join);
-        self.record.dir.iter_mut().for_each(join);
+        // An empty one is refused later, and does not become `base`.
+        let of_record = [&mut self.record.dir, &mut self.record.next_dir];
+        let of_record = of_record.into_iter().flatten();
+        of_record.filter(|dir| !dir.is_empty()).for_each(join);
         if let Some(tls) = &mut self.mqtt.tls {
             let files = [&mut tls.ca, &mut tls.certificate, &mut tls.key];
             files.into_iter().flatten().for_each(join);

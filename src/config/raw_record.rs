@@ -15,6 +15,10 @@ settings! {
         pub dir: Option<String>;
         /// Maximum space of the recordings. Beyond it old ones are deleted. Default: none, only min_free limits them.
         pub budget: Option<Amount>, within Amount(100 * MEGABYTE)..=Amount(1_000_000 * GIGABYTE);
+        /// Directory that takes over while the disk of the recordings fails, is full or is gone; on another disk. Default: none.
+        pub next_dir: Option<String>;
+        /// Maximum space of the recordings in next_dir. Beyond it old ones are deleted. Default: none, only min_free limits them.
+        pub next_budget: Option<Amount>, within Amount(100 * MEGABYTE)..=Amount(1_000_000 * GIGABYTE);
         /// Free space that the recordings leave in the file system of their directory, {range}. Below it old ones are deleted.
         pub min_free: Amount = Amount(2 * GIGABYTE), within Amount(0)..=Amount(1_000_000 * GIGABYTE);
         /// Space of the newest recordings of each camera that are kept while another camera has more, {range}. The budget and min_free

@@ -21,17 +21,55 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
         emit(Line::ok("recordings", found));
         return;
     };
+    let cameras = cameras(loaded);
+    let first = check_directory(machine, settings, cameras, emit);
+    if let Some(settings) = settings.of_next() {
+        let next = check_directory(machine, &settings, cameras, emit);
+        if let Some(line) = same_disk_line(&first, &next) {
+            emit(line);
+        }
+    }
+}
+
+/// Tells of one directory of recordings, and returns its medium.
+fn check_directory(
+    machine: &Machine,
+    settings: &RecordSettings,
+    cameras: usize,
+    emit: Emit<'_>,
+) -> Medium {
     let mut medium = Medium::in_tree(machine.tree.root(), &settings.dir);
     if machine.tree.is_machine() {
         ask_for_wear(&mut medium);
     }
-    emit(medium_line(&medium, settings, cameras(loaded)));
+    emit(medium_line(&medium, settings, cameras));
     let dir = machine.tree.at(&settings.dir.display().to_string());
     let bytes_per_day = per_day(recent_rates(&dir, unix_now()).into_values());
     emit(space_line(&dir, settings, bytes_per_day));
     if let Some(line) = wear_line(&medium, bytes_per_day) {
         emit(line);
     }
+    medium
+}
+
+/// A directory that is to take over lies on the disk that may fail.
+fn same_disk_line(first: &Medium, next: &Medium) -> Option<Line> {
+    let names = |medium: &Medium| -> Vec<String> {
+        let disks = medium.disks.iter();
+        disks.map(|disk| disk.name.clone()).collect()
+    };
+    let of_first = names(first);
+    let shared = names(next)
+        .into_iter()
+        .find(|name| of_first.contains(name))?;
+    Some(Line::warning(
+        format!("disk of {}", next.dir.display()),
+        format!(
+            "{shared}, as that of {}: when it fails, nothing takes over",
+            first.dir.display()
+        ),
+        "set record.next_dir to a directory on another disk; or remove it",
+    ))
 }
 
 /// The number of cameras that are to be recorded.
@@ -58,7 +96,12 @@ fn ask_for_wear(medium: &mut Medium) {
 
 fn medium_line(medium: &Medium, settings: &RecordSettings, cameras: usize) -> Line {
     let what = format!("medium of {}", settings.dir.display());
-    if let Some(refusal) = refuse_medium(medium, cameras, settings.accept_wear) {
+    if let Some(refusal) = refuse_medium(
+        medium,
+        settings.place.dir_key(),
+        cameras,
+        settings.accept_wear,
+    ) {
         return Line::of_error(
             State::Fault,
             what,
@@ -82,7 +125,7 @@ fn medium_line(medium: &Medium, settings: &RecordSettings, cameras: usize) -> Li
         MediumKind::Memory => Line::warning(
             what,
             format!("{found}; recordings are lost without power"),
-            "set record.dir to a directory on a disk",
+            format!("set {} to a directory on a disk", settings.place.dir_key()),
         ),
         MediumKind::Network => Line::warning(
             what,
@@ -127,7 +170,10 @@ fn space_line(dir: &Path, settings: &RecordSettings, bytes_per_day: Option<u64>)
         shown_bytes(total),
         shown_bytes(min_free),
     );
-    let remedy = "lower record.budget to what fits into the file system beside record.min_free, or use a larger disk; until then min_free alone limits the recordings";
+    let remedy = format!(
+        "lower {} to what fits into the file system beside record.min_free, or use a larger disk; until then min_free alone limits the recordings",
+        settings.place.budget_key()
+    );
     let line = Line::new(State::of(false, is_too_large), what, found, remedy);
     let line = line.with_figure("free_bytes", free as f64);
     match bytes_per_day {

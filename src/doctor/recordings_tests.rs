@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use super::super::fixture::{full, short};
 use super::*;
+use crate::config::RecordPlace;
 use crate::record::Disk;
 
 fn medium(kind: MediumKind, used_percent: Option<(u8, u8)>, spare: SpareBlocks) -> Medium {
@@ -37,6 +38,8 @@ fn settings(accept_wear: bool, budget_bytes: Option<u64>) -> RecordSettings {
         accept_wear,
         pre_roll: std::time::Duration::from_secs(10),
         post_roll: std::time::Duration::from_secs(10),
+        place: RecordPlace::First,
+        next: None,
     }
 }
 
@@ -83,6 +86,52 @@ fn media_that_endanger_recordings_are_named() {
         refused.remedy.as_deref(),
         Some("use an SSD, or set record.accept_wear = true")
     );
+}
+
+#[test]
+fn the_next_directory_is_told_by_its_own_keys() {
+    let next = RecordSettings {
+        place: RecordPlace::Next,
+        ..settings(false, Some(1 << 60))
+    };
+    let memory = medium(MediumKind::Memory, None, SpareBlocks::Unknown);
+    let line = medium_line(&memory, &next, 4);
+    assert_eq!(
+        line.remedy.as_deref(),
+        Some("set record.next_dir to a directory on a disk")
+    );
+    let card = medium(MediumKind::SdCard, None, SpareBlocks::Unknown);
+    let refused = medium_line(&card, &next, 4);
+    assert!(
+        refused.found.contains("record.next_dir = /rec"),
+        "{refused:?}"
+    );
+    let dir = tempfile::tempdir().expect("a folder");
+    let remedy = space_line(dir.path(), &next, None).remedy;
+    let remedy = remedy.expect("it does not fit");
+    assert!(
+        remedy.starts_with("lower record.next_budget to "),
+        "{remedy}"
+    );
+}
+
+#[test]
+fn two_directories_on_one_disk_are_a_warning() {
+    let first = medium(MediumKind::Ssd, None, SpareBlocks::Unknown);
+    let mut next = Medium {
+        dir: PathBuf::from("/b"),
+        ..first.clone()
+    };
+    let line = same_disk_line(&first, &next).expect("a line");
+    assert_eq!(
+        short(&line),
+        "Warning | disk of /b | sda, as that of /rec: when it fails, nothing takes over"
+    );
+    next.disks[0].name = "sdb".to_owned();
+    assert_eq!(same_disk_line(&first, &next), None);
+    // What is not known may be another one.
+    next.disks.clear();
+    assert_eq!(same_disk_line(&first, &next), None);
 }
 
 #[test]

@@ -199,7 +199,7 @@ pub struct RecordingStatus {
     /// Whether it is recorded; null for a state that this version does not know.
     #[serde(default, deserialize_with = "json::known_or_none")]
     pub state: Option<RecordingState>,
-    /// Why it is not recorded, for users, with the remedy.
+    /// Why it is not recorded, or why it is recorded to the second directory, for users, with the remedy.
     #[serde(default)]
     pub reason: Option<String>,
 }

@@ -1,57 +1,157 @@
-//! One camera whose pictures and objects are recorded, as soon as there is a recorder.
+//! One camera whose pictures and objects are recorded, as soon as there is a recorder, and to which of two directories.
 //!
-//! Access units come on the thread of the camera's session, scenes on that of the detector. Neither waits for the disk.
+//! Access units come on the thread of the camera's session, scenes on that of the detector. Neither waits for the disk. The choice is
+//! made at key frames; units and scenes are shared by both directories, not copied.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-
+use super::directory::Directory;
+use crate::base::sync::lock;
 use crate::base::{FrameMeta, SourceId};
 use crate::event::DetectedObject;
 use crate::media::{CodedUnit, UnitSink};
-use crate::record::{RecordMode, RecordedSource, Recorder, Scene, SceneObject};
+use crate::record::{
+    Covered, RecordMode, RecordedSource, Scene, SceneObject, SourceReport, Takeover,
+};
 
 /// One camera, recorded as soon as there is a recorder.
 pub(super) struct RecordedCamera {
     id: SourceId,
     mode: RecordMode,
-    recorder: Arc<ArcSwapOption<Recorder>>,
+    first: Way,
+    next: Option<NextWay>,
+}
+
+/// The way into a directory.
+struct Way {
+    directory: Arc<Directory>,
     recorded: OnceLock<Arc<RecordedSource>>,
 }
 
+/// The way into the directory that takes over.
+struct NextWay {
+    way: Way,
+    /// Whether it takes what comes.
+    is_open: AtomicBool,
+    /// Decides that at key frames. Nobody holds it while a disk works.
+    takeover: Mutex<Takeover>,
+}
+
 impl RecordedCamera {
-    /// A camera whose recorder may come later.
+    /// A camera whose recorders may come later. `next` takes over while `first` fails.
     pub(super) fn new(
         id: SourceId,
         mode: RecordMode,
-        recorder: Arc<ArcSwapOption<Recorder>>,
+        first: Arc<Directory>,
+        next: Option<Arc<Directory>>,
     ) -> Self {
+        let next = next.map(|directory| NextWay {
+            way: Way::to(directory),
+            is_open: AtomicBool::new(false),
+            takeover: Mutex::default(),
+        });
         Self {
             id,
             mode,
-            recorder,
-            recorded: OnceLock::new(),
+            first: Way::to(first),
+            next,
         }
     }
 
     /// Takes the published objects of a frame. Dropped before the first access unit has reached the recorder.
     pub(super) fn scene(&self, frame: &FrameMeta, objects: &[DetectedObject]) {
         // Never begins a recording: the result may be the last one of a camera that was removed.
-        if let Some(recorded) = self.recorded.get() {
+        let next = self.next.as_ref().filter(|next| next.is_open());
+        let first = self.first.recorded.get();
+        let next = next.and_then(|next| next.way.recorded.get());
+        let ways = [first, next].into_iter().flatten();
+        for recorded in ways {
             recorded.scene(scene(frame, objects));
         }
+    }
+
+    /// Whether the next directory takes what comes.
+    pub(super) fn is_in_next(&self) -> bool {
+        self.next.as_ref().is_some_and(NextWay::is_open)
+    }
+
+    /// What the first directory dropped while the next one took it. `first` is the recording in the first directory now.
+    pub(super) fn covered(&self, first: Option<&SourceReport>) -> Covered {
+        let next = self.next.as_ref();
+        next.map_or(Covered::default(), |next| {
+            lock(&next.takeover).covered(first)
+        })
     }
 }
 
 impl UnitSink for RecordedCamera {
     fn unit(&self, unit: CodedUnit) {
-        let recorded = self.recorded.get().cloned().or_else(|| {
-            let recorder = self.recorder.load();
-            let recorded = recorder.as_ref()?.source_in(self.id, self.mode.clone());
+        let first = self.first.source(self.id, &self.mode);
+        let Some(next) = &self.next else {
+            if let Some(first) = first {
+                first.unit(unit);
+            }
+            return;
+        };
+        if unit.is_key {
+            next.choose(unit.captured_unix, &self.first.directory, first.as_deref());
+        }
+        if next.is_open()
+            && let Some(recorded) = next.way.source(self.id, &self.mode)
+        {
+            recorded.unit(unit.clone());
+        }
+        if let Some(first) = first {
+            first.unit(unit);
+        }
+    }
+}
+
+impl Way {
+    fn to(directory: Arc<Directory>) -> Self {
+        Self {
+            directory,
+            recorded: OnceLock::new(),
+        }
+    }
+
+    /// The recording of the camera, if the recorder runs.
+    fn source(&self, id: SourceId, mode: &RecordMode) -> Option<Arc<RecordedSource>> {
+        self.recorded.get().cloned().or_else(|| {
+            let recorder = self.directory.recorder();
+            let recorded = recorder.as_ref()?.source_in(id, mode.clone());
             Some(self.recorded.get_or_init(|| recorded).clone())
-        });
-        if let Some(recorded) = recorded {
-            recorded.unit(unit);
+        })
+    }
+}
+
+impl NextWay {
+    fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// Decides at a key frame, before it goes to the first directory.
+    fn choose(
+        &self,
+        captured_unix: Duration,
+        directory: &Directory,
+        first: Option<&RecordedSource>,
+    ) {
+        if first.is_none() && directory.refusal().is_none() {
+            // It is starting.
+            return;
+        }
+        let first = first.map(RecordedSource::report);
+        let was_open = self.is_open();
+        let is_open = lock(&self.takeover).key_frame(captured_unix, first.as_ref());
+        self.is_open.store(is_open, Ordering::Release);
+        if was_open
+            && !is_open
+            && let Some(recorded) = self.way.recorded.get()
+        {
+            recorded.pause();
         }
     }
 }
@@ -73,61 +173,5 @@ fn scene(frame: &FrameMeta, objects: &[DetectedObject]) -> Scene {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::base::{BBox, CaptureClock, Colorimetry, Size};
-
-    #[test]
-    fn a_scene_has_the_exact_times_of_its_frame_and_the_objects_of_its_event() {
-        let bbox = BBox {
-            x: 10.5,
-            y: 20.0,
-            width: 4.0,
-            height: 8.25,
-        };
-        let frame = FrameMeta {
-            frame_id: 9,
-            size: Size::new(1920, 1080),
-            colorimetry: Colorimetry::assumed(Size::new(1920, 1080)),
-            pts: None,
-            arrival: Duration::from_secs(5),
-            captured_unix: Duration::from_nanos(1_795_854_600_123_456_789),
-            clock: CaptureClock::Ntp,
-            ntp_ns: Some(1_795_854_600_123_000_001),
-        };
-        let published = [
-            DetectedObject {
-                class_name: "person".into(),
-                confidence: 0.75,
-                bbox,
-                tracker_id: Some(17),
-            },
-            DetectedObject {
-                class_name: "car".into(),
-                confidence: 0.5,
-                bbox,
-                tracker_id: None,
-            },
-        ];
-        let recorded = |class_name: &str, confidence, track| SceneObject {
-            class_name: class_name.into(),
-            confidence,
-            bbox,
-            track,
-        };
-        let expected = Scene {
-            captured_unix: Duration::from_nanos(1_795_854_600_123_456_789),
-            ntp_ns: Some(1_795_854_600_123_000_001),
-            frame_size: Size::new(1920, 1080),
-            objects: vec![
-                recorded("person", 0.75, Some(17)),
-                recorded("car", 0.5, None),
-            ],
-        };
-        assert_eq!(scene(&frame, &published), expected);
-        // Analysed, and nothing found.
-        assert_eq!(scene(&frame, &[]).objects, []);
-    }
-}
+#[path = "recorded_tests.rs"]
+mod tests;

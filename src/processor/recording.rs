@@ -1,47 +1,67 @@
-//! The recording of a processor's cameras: starts the recorder, tries again while it can't start, and tells the sources how they
-//! are recorded.
+//! The recording of a processor's cameras: the directories that they are recorded to, and what the sources are told of it.
 //!
 //! Nothing here makes a source wait: cameras, detection and the processor's start do not depend on the disk. The disk is touched
-//! by the recorder's threads, and by the thread of this file while the recorder starts.
+//! by the recorders' threads, and by a thread of each directory while its recorder starts.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
-use tracing::{info, warn};
+use tracing::warn;
 
+use super::directory::Directory;
 use super::pipeline::Pipeline;
 use super::recorded::RecordedCamera;
+use super::recording_status::{InNext, refusal, status};
 use super::source::Source;
-use crate::base::{Backoff, Clock, SourceId, Stop};
+use crate::base::{Clock, SourceId, Stop};
 use crate::config::{Location, RecordChoice, RecordSettings, Settings, SourceSettings};
-use crate::event::{RecordingState, RecordingStatus};
+use crate::event::RecordingState;
 use crate::media::Codec;
-use crate::record::{self, EventRule, Medium, RecordMode, Recorder, RecordingReport};
+use crate::record::{Covered, EventRule, RecordMode, RecordingReport, SourceReport};
 
-/// Time between two looks at the recorder, whose changes are published.
+/// Time between two looks at the recorders, whose changes are published.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// First and longest wait before a recorder that can't start is started again.
-const RETRY_WAITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// Longest wait for the last files when the recording ends.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
-/// The recording of one directory. Dropping it closes the files, and waits for that for some seconds.
+/// The recording of a processor. Dropping it closes the files, and waits for that for some seconds.
 pub(super) struct Recording {
     settings: RecordSettings,
-    shared: Arc<Shared>,
+    directories: Directories,
     stop: Stop,
-    ended: Stop,
+    /// Raised when the files of a directory are closed.
+    ended: Vec<Stop>,
 }
 
-/// What the thread of the recording and its owner share.
-#[derive(Default)]
-struct Shared {
-    /// The cameras have it too.
-    recorder: Arc<ArcSwapOption<Recorder>>,
-    /// Why there is no recorder.
-    refused: ArcSwapOption<String>,
+/// The directories of the recordings.
+#[derive(Clone)]
+struct Directories {
+    first: Arc<Directory>,
+    /// Takes over while the first one fails.
+    next: Option<Arc<Directory>>,
+}
+
+/// How the recording goes at one moment.
+pub(super) struct RecordingFigures {
+    /// Each source that is recorded, in both directories together.
+    pub(super) sources: BTreeMap<SourceId, SourceFigures>,
+    /// In the first directory; `None` while it has no recorder.
+    pub(super) first: Option<RecordingReport>,
+    /// In the one that takes over.
+    pub(super) next: Option<RecordingReport>,
+}
+
+/// How a source is recorded. The numbers count since the start of the recorders.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SourceFigures {
+    /// Bytes that were written.
+    pub(super) bytes: u64,
+    /// Groups of pictures that both directories lack, in whole or in part.
+    pub(super) dropped_groups: u64,
+    /// Scenes that both lack.
+    pub(super) dropped_scenes: u64,
 }
 
 /// What takes the access units and the scenes of a source, if it is recorded.
@@ -61,8 +81,8 @@ pub(super) fn recorded(
         }),
         RecordChoice::Off => return None,
     };
-    let recorder = recording.shared.recorder.clone();
-    Some(Arc::new(RecordedCamera::new(source.id, mode, recorder)))
+    let Directories { first, next } = recording.directories.clone();
+    Some(Arc::new(RecordedCamera::new(source.id, mode, first, next)))
 }
 
 impl Recording {
@@ -71,164 +91,151 @@ impl Recording {
         let (clock, weak) = (pipeline.clock.clone(), Arc::downgrade(pipeline));
         let recorded = |source: &&SourceSettings| source.record != RecordChoice::Off;
         let cameras = settings.sources.values().filter(recorded).count();
-        Self::start(settings.record.as_ref()?, cameras, clock, weak)
+        Self::start(settings.record.as_ref()?, cameras, &clock, weak)
             .inspect_err(|error| warn!(%error, "nothing is recorded: the system gives no thread"))
             .ok()
     }
 
-    /// Starts the recorder on a thread of its own.
+    /// Starts the recorders, each on a thread of its own. The next one is started at once too: its retention keeps its limits, and a
+    /// takeover takes no time.
     fn start(
         settings: &RecordSettings,
         cameras: usize,
-        clock: Clock,
+        clock: &Clock,
         pipeline: Weak<Pipeline>,
     ) -> io::Result<Self> {
-        let recording = Self {
-            settings: settings.clone(),
-            shared: Arc::default(),
-            stop: Stop::default(),
-            ended: Stop::default(),
+        let directory = |settings| Arc::new(Directory::new(settings, clock.clone()));
+        let directories = Directories {
+            first: directory(settings.clone()),
+            next: settings.of_next().map(directory),
         };
-        let (shared, stop, ended) = (
-            recording.shared.clone(),
-            recording.stop.clone(),
-            recording.ended.clone(),
-        );
-        let settings = settings.clone();
-        let thread = std::thread::Builder::new().name("recording".to_owned());
-        thread.spawn(move || {
-            let start = || start(&settings, cameras, &clock);
-            shared.run(start, &clock, &pipeline, &stop);
-            // Closes the files.
-            shared.recorder.store(None);
-            ended.raise();
+        let mut recording = Self {
+            settings: settings.clone(),
+            directories: directories.clone(),
+            stop: Stop::default(),
+            ended: Vec::new(),
+        };
+        let stop = recording.stop.clone();
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let told = directories.clone();
+        thread("recording").spawn(move || {
+            loop {
+                let Some(pipeline) = pipeline.upgrade() else {
+                    return;
+                };
+                told.tell(&pipeline);
+                drop(pipeline);
+                if stop.wait(LOOK_EVERY) {
+                    return;
+                }
+            }
         })?;
+        for directory in [Some(directories.first), directories.next]
+            .into_iter()
+            .flatten()
+        {
+            let (stop, ended) = (recording.stop.clone(), Stop::default());
+            let has_ended = ended.clone();
+            thread("recording-start").spawn(move || {
+                directory.run(cameras, &stop);
+                has_ended.raise();
+            })?;
+            recording.ended.push(ended);
+        }
         Ok(recording)
     }
 
-    /// Closes the file of a camera that is not recorded any more.
+    /// Closes the files of a camera that is not recorded any more.
     pub(super) fn remove(&self, id: SourceId) {
-        if let Some(recorder) = &*self.shared.recorder.load() {
-            recorder.remove(id);
+        for directory in self.directories.all() {
+            directory.remove(id);
         }
     }
 
-    /// How the recording goes; `None` while there is no recorder.
-    pub(super) fn report(&self) -> Option<RecordingReport> {
-        let recorder = self.shared.recorder.load();
-        recorder.as_ref().map(|recorder| recorder.report())
+    /// How the recording goes. `sources` are those of the processor.
+    pub(super) fn figures(&self, sources: &BTreeMap<SourceId, Arc<Source>>) -> RecordingFigures {
+        let first = self.directories.first.report();
+        let next = self.directories.next.as_ref();
+        let next = next.and_then(|next| next.report());
+        let mut together: BTreeMap<SourceId, SourceFigures> = BTreeMap::new();
+        for report in [&first, &next].into_iter().flatten() {
+            for (id, source) in &report.sources {
+                together.entry(*id).or_default().add(source);
+            }
+        }
+        for (id, figures) in &mut together {
+            let recorded = sources.get(id).and_then(|source| source.recorded());
+            let first = first.as_ref().and_then(|first| first.sources.get(id));
+            if let Some(recorded) = recorded {
+                figures.remove(recorded.covered(first));
+            }
+        }
+        RecordingFigures {
+            sources: together,
+            first,
+            next,
+        }
+    }
+}
+
+impl SourceFigures {
+    /// Adds what a directory counted.
+    fn add(&mut self, of: &SourceReport) {
+        self.bytes += of.bytes;
+        self.dropped_groups += of.dropped_groups;
+        self.dropped_scenes += of.dropped_scenes;
+    }
+
+    /// Takes away what only one of the directories lacks.
+    fn remove(&mut self, covered: Covered) {
+        self.dropped_groups = self.dropped_groups.saturating_sub(covered.groups);
+        self.dropped_scenes = self.dropped_scenes.saturating_sub(covered.scenes);
     }
 }
 
 impl Drop for Recording {
     fn drop(&mut self) {
         self.stop.raise();
-        if !self.ended.wait(CLOSE_LIMIT) {
-            warn!("the disk of the recordings does not answer; they are closed at the next start");
+        let deadline = Instant::now() + CLOSE_LIMIT;
+        for (ended, directory) in self.ended.iter().zip(self.directories.all()) {
+            if !ended.wait(deadline.saturating_duration_since(Instant::now())) {
+                let dir = directory.path().display();
+                warn!(%dir, "the disk of the recordings does not answer; they are closed at the next start");
+            }
         }
     }
 }
 
-impl Shared {
-    fn run(
-        &self,
-        start: impl Fn() -> Result<Recorder, String>,
-        clock: &Clock,
-        pipeline: &Weak<Pipeline>,
-        stop: &Stop,
-    ) {
-        let mut backoff = Backoff::new(RETRY_WAITS.0, RETRY_WAITS.1);
-        let mut retry_at = Duration::ZERO;
-        loop {
-            if self.recorder.load().is_none() && clock.now() >= retry_at {
-                match start() {
-                    Ok(recorder) => {
-                        self.recorder.store(Some(Arc::new(recorder)));
-                        self.refused.store(None);
-                    }
-                    Err(error) => {
-                        let wait = backoff.next_wait();
-                        warn!(error, wait_ms = wait.as_millis(), "nothing is recorded");
-                        retry_at = clock.now() + wait;
-                        self.refused.store(Some(Arc::new(error)));
-                    }
-                }
-            }
-            let Some(pipeline) = pipeline.upgrade() else {
-                return;
-            };
-            self.tell(&pipeline);
-            drop(pipeline);
-            if stop.wait(LOOK_EVERY) {
-                return;
-            }
-        }
+impl Directories {
+    fn all(&self) -> impl Iterator<Item = &Arc<Directory>> {
+        [Some(&self.first), self.next.as_ref()]
+            .into_iter()
+            .flatten()
     }
 
     /// Tells each source how it is recorded.
     fn tell(&self, pipeline: &Pipeline) {
-        let report = self.recorder.load().as_ref().map(|it| it.report());
+        let first = self.first.report();
+        let next = self.next.as_ref();
+        let next = next.map(|next| (next, next.report()));
         for source in pipeline.sources.load().values() {
-            source.set_recording(self.status(source, report.as_ref()));
-        }
-    }
-
-    fn status(&self, source: &Source, report: Option<&RecordingReport>) -> Option<RecordingStatus> {
-        if source.settings().record == RecordChoice::Off {
-            return None;
-        }
-        let because = |state, reason: String| RecordingStatus {
-            state: Some(state),
-            reason: Some(reason),
-        };
-        let is = |state| RecordingStatus {
-            state: Some(state),
-            reason: None,
-        };
-        if let Some(reason) = not_recordable(source) {
-            return Some(because(RecordingState::Refused, reason));
-        }
-        if let Some(reason) = &*self.refused.load() {
-            return Some(because(RecordingState::Failing, reason.to_string()));
-        }
-        let recorded = report.and_then(|report| report.sources.get(&source.id));
-        Some(match recorded.map(|recorded| &recorded.state) {
-            None | Some(record::RecordingState::Waiting) => is(RecordingState::Waiting),
-            Some(record::RecordingState::Recording) => is(RecordingState::Recording),
-            Some(record::RecordingState::Armed) => is(RecordingState::Armed),
-            Some(record::RecordingState::Failing { reason, .. }) => {
-                because(RecordingState::Failing, reason.clone())
+            if source.settings().record == RecordChoice::Off {
+                source.set_recording(None);
+                continue;
             }
-            Some(record::RecordingState::NotRecordable { reason }) => {
-                because(RecordingState::Refused, reason.clone())
-            }
-        })
-    }
-}
-
-/// Starts the recorder for so many cameras, unless it would wear the medium out. Blocks.
-fn start(settings: &RecordSettings, cameras: usize, clock: &Clock) -> Result<Recorder, String> {
-    let medium = Medium::of(&settings.dir);
-    if let Some(reason) = record::refuse_medium(&medium, cameras, settings.accept_wear) {
-        return Err(reason);
-    }
-    let recorder = Recorder::start(wanted(settings), clock.clone());
-    let recorder = recorder.map_err(|error| error.to_string())?;
-    info!(dir = %settings.dir.display(), %medium, "recording");
-    Ok(recorder)
-}
-
-fn wanted(settings: &RecordSettings) -> record::RecordSettings {
-    record::RecordSettings {
-        durable_every: settings.durable_every,
-        file_length: settings.file_length,
-        budget_bytes: settings.budget_bytes,
-        min_free_bytes: settings.min_free_bytes,
-        min_per_camera_bytes: settings.min_per_camera_bytes,
-        prefer_events_after: settings.prefer_events_after,
-        pre_roll: settings.pre_roll,
-        post_roll: settings.post_roll,
-        ..record::RecordSettings::new(&settings.dir)
+            let status = match not_recordable(source) {
+                Some(reason) => refusal(RecordingState::Refused, reason),
+                None => {
+                    let next = next.as_ref().map(|(next, report)| InNext {
+                        dir: next.path(),
+                        state: next.state(source.id, report.as_ref()),
+                        is_open: source.is_in_next(),
+                    });
+                    status(self.first.state(source.id, first.as_ref()), next)
+                }
+            };
+            source.set_recording(Some(status));
+        }
     }
 }
 

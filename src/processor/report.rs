@@ -1,6 +1,7 @@
 //! A processor's metrics for Prometheus, and its status and capabilities for the control socket.
 
 use super::recorder_status::recorder_status;
+use super::recording::SourceFigures;
 use super::run::Processor;
 use super::source::Source;
 use crate::base::SourceId;
@@ -11,7 +12,7 @@ use crate::control::{
 use crate::event::RecordingState;
 use crate::health::{Kind, MetricsSource, Sample};
 use crate::media::{Codec, Health, decoder_report};
-use crate::record::{SourceReport, SpaceReport};
+use crate::record::RecordingReport;
 
 /// The state of all its parts.
 pub(super) fn status(processor: &Processor) -> Status {
@@ -30,7 +31,7 @@ pub(super) fn status(processor: &Processor) -> Status {
         recorder: settings
             .as_ref()
             .zip(recording.as_ref())
-            .and_then(|(settings, recording)| recorder_status(settings, recording)),
+            .and_then(|(settings, recording)| recorder_status(settings, recording.first.as_ref()?)),
         broker: match &*sink.link.state_changes().borrow() {
             LinkState::Connected { .. } => "connected".to_owned(),
             LinkState::Disconnected {
@@ -181,8 +182,14 @@ const OF_STATES: &[StateMetric] = &[
     ),
 ];
 
+/// Name and help of the metric of the directory that takes over.
+const IN_NEXT: (&str, &str) = (
+    "recording_next",
+    "1 while the source is recorded to the next directory, because the first one fails or has failed just before",
+);
+
 /// The metrics of each recorded source.
-const OF_RECORDINGS: &[Metric<SourceReport>] = &[
+const OF_RECORDINGS: &[Metric<SourceFigures>] = &[
     (
         "recorded_bytes",
         "Bytes written to recordings",
@@ -203,43 +210,49 @@ const OF_RECORDINGS: &[Metric<SourceReport>] = &[
     ),
 ];
 
-/// The metrics of the space of recordings.
-const OF_SPACE: &[Metric<SpaceReport>] = &[
+/// The metrics of a directory of recordings.
+const OF_DIRECTORIES: &[Metric<RecordingReport>] = &[
     (
         "recordings_bytes",
         "Space that all recordings take",
         Kind::Gauge,
-        |space| space.recordings_bytes as f64,
+        |of| of.space.recordings_bytes as f64,
     ),
     (
         "recordings_locked_bytes",
         "Space of recordings that are locked",
         Kind::Gauge,
-        |space| space.locked_bytes as f64,
+        |of| of.space.locked_bytes as f64,
     ),
     (
         "recordings_deleted_bytes",
         "Space of recordings that were deleted to make room",
         Kind::Counter,
-        |space| space.deleted_bytes as f64,
+        |of| of.space.deleted_bytes as f64,
     ),
     (
         "recordings_undeleted",
         "Deletions of recordings that the disk refused",
         Kind::Counter,
-        |space| space.failed_deletions as f64,
+        |of| of.space.failed_deletions as f64,
     ),
     (
         "recordings_full",
         "1 while no space is left for recordings",
         Kind::Gauge,
-        |space| f64::from(space.full.is_some()),
+        |of| f64::from(of.space.full.is_some()),
     ),
     (
         "recordings_kept_seconds",
         "How long recordings are kept at the present rate, NaN until that is known",
         Kind::Gauge,
-        |space| space.kept.map_or(f64::NAN, |kept| kept.as_secs_f64()),
+        |of| of.space.kept.map_or(f64::NAN, |kept| kept.as_secs_f64()),
+    ),
+    (
+        "recordings_indexed",
+        "1 while all recordings are in the index",
+        Kind::Gauge,
+        |of| f64::from(of.index.is_complete),
     ),
 ];
 
@@ -248,15 +261,9 @@ impl MetricsSource for Processor {
         let sources: Vec<_> = self.pipeline.sources.load().values().cloned().collect();
         let counters = self.pipeline.sink.load().link.counters();
         let mut samples = Vec::new();
-        let sample = |source: Option<SourceId>, name, help, kind, value| Sample {
-            name,
-            help,
-            kind,
-            labels: source
-                .map(|id| ("source_id", id.to_string()))
-                .into_iter()
-                .collect(),
-            value,
+        let sample = |source: Option<SourceId>, name, help, kind, value| {
+            let labels = source.map(|id| ("source_id", id.to_string()));
+            labelled(labels, name, help, kind, value)
         };
         for &(name, help, kind, value) in OF_SOURCES {
             let each = sources.iter();
@@ -271,17 +278,23 @@ impl MetricsSource for Processor {
                 Some(sample(Some(source.id), name, help, Kind::Gauge, value))
             }));
         }
+        samples.extend(sources.iter().filter_map(|source| {
+            source.recording()?;
+            let (name, help) = IN_NEXT;
+            let value = f64::from(source.is_in_next());
+            Some(sample(Some(source.id), name, help, Kind::Gauge, value))
+        }));
         if let Some(recording) = self.recording() {
-            for &(name, help, kind, value) in OF_SPACE {
-                samples.push(sample(None, name, help, kind, value(&recording.space)));
+            for &(name, help, kind, value) in OF_DIRECTORIES {
+                let first = recording.first.iter().map(|first| (None, first));
+                let next = recording.next.iter();
+                let next = next.map(|next| (Some(("directory", "next".to_owned())), next));
+                samples.extend(
+                    first
+                        .chain(next)
+                        .map(|(label, of)| labelled(label, name, help, kind, value(of))),
+                );
             }
-            samples.push(sample(
-                None,
-                "recordings_indexed",
-                "1 while all recordings are in the index",
-                Kind::Gauge,
-                f64::from(recording.index.is_complete),
-            ));
             for &(name, help, kind, value) in OF_RECORDINGS {
                 let each = recording.sources.iter();
                 samples.extend(each.map(|(id, of)| sample(Some(*id), name, help, kind, value(of))));
@@ -298,6 +311,22 @@ impl MetricsSource for Processor {
             self.heartbeats.stuck().len() as f64,
         ));
         samples
+    }
+}
+
+fn labelled(
+    label: Option<(&'static str, String)>,
+    name: &'static str,
+    help: &'static str,
+    kind: Kind,
+    value: f64,
+) -> Sample {
+    Sample {
+        name,
+        help,
+        kind,
+        labels: label.into_iter().collect(),
+        value,
     }
 }
 

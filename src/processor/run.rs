@@ -16,7 +16,7 @@ use super::claims::watch_claims;
 use super::detector::{DetectorInfo, is_idle, open_detector, thresholds};
 use super::parts::{connect, lane_heartbeats, timing};
 use super::pipeline::Pipeline;
-use super::recording::{Recording, recorded};
+use super::recording::{Recording, RecordingFigures, recorded};
 use super::sink::EventSink;
 use super::source::Source;
 use super::upgrade::{Upgrading, begin};
@@ -26,7 +26,6 @@ use crate::config::{Settings, SourceSettings};
 use crate::control::{Change, Changes, DetectorStatus, Problem};
 use crate::detect::{LoadedDetector, Upgrade, Worker};
 use crate::media::{self, OpenOptions, UnitSink};
-use crate::record::RecordingReport;
 use crate::role::{Sources, StartError, changes};
 
 /// A running processor.
@@ -272,8 +271,10 @@ impl Processor {
     }
 
     /// How the recording goes, if there is one.
-    pub(super) fn recording(&self) -> Option<RecordingReport> {
-        self.lock().as_ref()?.recording.as_ref()?.report()
+    pub(super) fn recording(&self) -> Option<RecordingFigures> {
+        let guard = self.lock();
+        let recording = guard.as_ref()?.recording.as_ref()?;
+        Some(recording.figures(&self.pipeline.sources.load()))
     }
 
     /// Replaces the running detector by the upgraded one, unless `stop` is raised.

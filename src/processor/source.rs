@@ -209,6 +209,12 @@ impl Source {
         self.recorded.as_deref()
     }
 
+    /// Whether it is recorded to the directory that takes over.
+    pub(super) fn is_in_next(&self) -> bool {
+        let recorded = self.recorded.as_ref();
+        recorded.is_some_and(|recorded| recorded.is_in_next())
+    }
+
     /// How it is recorded; `None` if it is not to be recorded.
     pub(super) fn recording(&self) -> Option<RecordingStatus> {
         lock(&self.recording).clone()

@@ -89,8 +89,14 @@ impl Display for Life {
     }
 }
 
-/// Why nothing is recorded to this medium, with the remedy; `None` if it may be. `cameras` are those that are to be recorded.
-pub fn refuse_medium(medium: &Medium, cameras: usize, accept_wear: bool) -> Option<String> {
+/// Why nothing is recorded to this medium, with the remedy; `None` if it may be. `key` is the setting that names its folder, and `cameras`
+/// are those that are to be recorded.
+pub fn refuse_medium(
+    medium: &Medium,
+    key: &str,
+    cameras: usize,
+    accept_wear: bool,
+) -> Option<String> {
     if accept_wear || !medium.kind.wears_out() {
         return None;
     }
@@ -109,7 +115,7 @@ pub fn refuse_medium(medium: &Medium, cameras: usize, accept_wear: bool) -> Opti
     });
     let s = if cameras == 1 { "" } else { "s" };
     Some(format!(
-        "record.dir = {}: it is on an {}{details}, and recording {cameras} camera{s} of 4 Mbit/s wears it out {soon}; use an SSD, or set record.accept_wear = true",
+        "{key} = {}: it is on an {}{details}, and recording {cameras} camera{s} of 4 Mbit/s wears it out {soon}; use an SSD, or set record.accept_wear = true",
         medium.dir.display(),
         disk.kind.name(),
     ))

@@ -99,21 +99,21 @@ fn no_life_is_made_up() {
 fn cards_are_refused_until_their_wear_is_accepted() {
     let emmc = medium(disk(MediumKind::Emmc, 64, None));
     assert_eq!(
-        refuse_medium(&emmc, 4, false).as_deref(),
+        refuse_medium(&emmc, "record.dir", 4, false).as_deref(),
         Some(
             "record.dir = /srv/rec: it is on an eMMC (G1M15L, 64.0 GB), and recording 4 cameras of 4 Mbit/s wears it out in about 12 to 24 months; use an SSD, or set record.accept_wear = true"
         )
     );
-    assert_eq!(refuse_medium(&emmc, 4, true), None);
+    assert_eq!(refuse_medium(&emmc, "record.dir", 4, true), None);
     let bare = medium(Disk {
         model: None,
         size_bytes: None,
         ..disk(MediumKind::SdCard, 0, None)
     });
     assert_eq!(
-        refuse_medium(&bare, 0, false).as_deref(),
+        refuse_medium(&bare, "record.next_dir", 0, false).as_deref(),
         Some(
-            "record.dir = /srv/rec: it is on an SD card, and recording 1 camera of 4 Mbit/s wears it out soon; use an SSD, or set record.accept_wear = true"
+            "record.next_dir = /srv/rec: it is on an SD card, and recording 1 camera of 4 Mbit/s wears it out soon; use an SSD, or set record.accept_wear = true"
         )
     );
     for kind in [
@@ -123,7 +123,8 @@ fn cards_are_refused_until_their_wear_is_accepted() {
         MediumKind::Memory,
         MediumKind::Unknown,
     ] {
-        assert_eq!(refuse_medium(&medium(disk(kind, 64, None)), 4, false), None);
+        let medium = medium(disk(kind, 64, None));
+        assert_eq!(refuse_medium(&medium, "record.dir", 4, false), None);
     }
 }
 
