@@ -160,7 +160,7 @@ fn recordings_page(wall: SocketAddr, dir: PathBuf) -> PageSettings {
     // After the last port comes any free one.
     address.set_port(wall.port().checked_add(1).unwrap_or_default());
     PageSettings {
-        recordings: Some(dir),
+        recordings: vec![dir],
         ..PageSettings::open(address)
     }
 }

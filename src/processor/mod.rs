@@ -1,11 +1,13 @@
 //! The processor's wiring: sources, detector, trackers and publisher. [`crate::role`] supervises it.
 
+mod archive;
 mod change;
 mod claims;
 mod classes;
 mod demand;
 mod detector;
 mod directory;
+mod disk_calls;
 mod parts;
 mod pausing;
 mod picture;
@@ -22,6 +24,7 @@ mod role;
 mod run;
 mod sink;
 mod source;
+mod union;
 mod upgrade;
 
 pub use run::Processor;

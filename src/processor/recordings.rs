@@ -1,81 +1,99 @@
-//! The recordings of a processor for its page: what the index, the files and the sources say.
+//! The recordings of a processor for its page: what the indexes, the files and the sources say. Those of two directories are shown as one.
 //!
 //! All calls block on the disk; the page makes them on tokio's blocking pool.
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::archive::{Archive, TIMELINE_EVENTS};
+use super::disk_calls::Running;
 use super::pipeline::Pipeline;
 use super::run::Processor;
 use super::source::Source;
+use super::union;
 use crate::base::{SourceId, Stop, unix_now};
 use crate::event;
 use crate::media::jpeg_of_width;
-use crate::record::{
-    self, ExportError, ExportRequest, FileFrames, IndexError, Library, Playback, RecordingName,
-    SCENE_DELAY, Scene, SceneObject,
-};
+use crate::record::SourceSpan;
 use crate::web::recorder::{
-    Camera, CameraList, Event, EventList, EventQuery, ExportWanted, FileScenes, FileSegments,
-    FragmentRange, FrameScene, Media, RecorderView, RecordingState, SceneBox, SceneList, Timeline,
-    ViewError, Window,
+    Camera, CameraList, EventList, EventQuery, ExportWanted, FileSegments, IN_NEXT, Media,
+    RecorderView, RecordingState, SceneList, Timeline, ViewError, Window,
 };
 
-/// The most events of a timeline.
-const TIMELINE_EVENTS: usize = 2000;
-/// The frame nearest to a time is looked for in the recordings of this time before and after it.
-const AROUND_FRAME_MS: u64 = 1000;
+/// The longest wait for one of two directories: half of what the page waits for an answer.
+const LIMIT: Duration = Duration::from_secs(15);
+/// The same for a thumbnail, which is decoded in the rest of its time.
+const THUMBNAIL_LIMIT: Duration = Duration::from_secs(5);
 
-/// The recordings in one directory.
+/// The recordings in one directory, or in two.
 pub(super) struct Recordings {
-    dir: PathBuf,
     pipeline: Weak<Pipeline>,
-    library: Library,
-    playback: Playback,
+    /// The preferred one first.
+    archives: Vec<Arc<Archive>>,
 }
 
 impl Recordings {
-    pub(super) fn new(processor: &Processor, dir: &Path) -> Self {
+    /// Those in at most two directories, the preferred one first.
+    pub(super) fn new(processor: &Processor, dirs: &[PathBuf]) -> Self {
+        let archives = dirs.iter().zip(["", IN_NEXT]);
         Self {
-            dir: dir.to_owned(),
             pipeline: Arc::downgrade(&processor.pipeline),
-            library: Library::new(dir),
-            playback: Playback::new(dir.to_owned()),
+            archives: archives
+                .map(|(dir, mark)| Arc::new(Archive::new(dir, mark)))
+                .collect(),
         }
     }
 
-    /// The names of the recordings of a window.
-    fn names(&self, source: SourceId, window: Window) -> Result<Vec<RecordingName>, ViewError> {
-        self.check(source)?;
-        let files = self
-            .library
-            .files(source, window.from_ms, window.to_ms)
-            .map_err(unreadable)?;
-        Ok(files
+    /// What each directory answers. With two, both are asked at once, and each for a bounded time.
+    fn each<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        ask: impl Fn(&Archive) -> Result<T, ViewError> + Clone + Send + 'static,
+    ) -> Vec<Result<T, ViewError>> {
+        if let [only] = self.archives.as_slice() {
+            return vec![ask(only)];
+        }
+        let running: Vec<Result<Running<T>, ViewError>> = self
+            .archives
             .iter()
-            .filter_map(|file| RecordingName::parse(source, file.path.file_stem()?.to_str()?))
-            .collect())
+            .map(|archive| begin(archive, limit, ask.clone()))
+            .collect();
+        let answers = running.into_iter();
+        answers.map(|it| it.and_then(Running::answer)).collect()
     }
 
-    fn export_request(&self, wanted: &ExportWanted) -> ExportRequest {
-        let (from, until) = ends(wanted.window);
-        ExportRequest {
-            dir: self.dir.clone(),
-            source: wanted.source,
-            from,
-            until,
-            output: format!("{}.mp4", wanted.name).into(),
-            key: None,
-        }
+    /// The sources that have recordings, and why those of a directory are missing.
+    fn spans(&self) -> Result<(Vec<SourceSpan>, Vec<String>), ViewError> {
+        let mut faults = Vec::new();
+        let answers = self.each(LIMIT, Archive::spans);
+        let answers = answers.into_iter().inspect(|answer| {
+            faults.extend(answer.as_ref().err().map(ToString::to_string));
+        });
+        let spans = union::joined(answers, |first, next| [first, next].concat());
+        Ok((spans?, faults))
+    }
+
+    /// The preferred one of the directories from which a time can be exported.
+    fn exporting(&self, wanted: &ExportWanted) -> Result<&Archive, ViewError> {
+        self.check(wanted.source)?;
+        let asked = wanted.clone();
+        let answers = self.each(LIMIT, move |archive| archive.check_export(&asked));
+        let archives = answers.into_iter().zip(&self.archives);
+        let able = archives.map(|(answer, archive)| answer.map(|()| archive));
+        union::joined(able, |first, _| first).map(Arc::as_ref)
     }
 
     /// Refuses a camera that is neither configured nor recorded.
     fn check(&self, source: SourceId) -> Result<(), ViewError> {
+        let pipeline = self.pipeline.upgrade();
+        if pipeline.is_some_and(|pipeline| pipeline.sources.load().contains_key(&source)) {
+            return Ok(());
+        }
         let cameras = self.cameras()?.cameras;
         let known: Vec<SourceId> = cameras.iter().map(|camera| camera.source_id).collect();
         if known.contains(&source) {
@@ -96,42 +114,26 @@ impl RecorderView for Recordings {
                     .map(|source| (source.id, configured(source))),
             );
         }
-        let spans = match self.library.sources() {
-            // The recorder has just begun, or could never start: the states of the cameras say so.
-            Err(IndexError::Missing { .. }) => Vec::new(),
-            spans => spans.map_err(unreadable)?,
-        };
+        let (spans, faults) = self.spans()?;
         for span in spans {
             let id = span.source;
             let camera = cameras.entry(id).or_insert_with(|| former(id));
-            camera.oldest_ms = Some(span.oldest_ms);
-            camera.newest_ms = Some(span.newest_ms);
+            let (oldest, newest) = (camera.oldest_ms, camera.newest_ms);
+            camera.oldest_ms = Some(oldest.map_or(span.oldest_ms, |at| at.min(span.oldest_ms)));
+            camera.newest_ms = Some(newest.map_or(span.newest_ms, |at| at.max(span.newest_ms)));
         }
         Ok(CameraList {
             now_ms: u64::try_from(unix_now().as_millis()).unwrap_or(u64::MAX),
             cameras: cameras.into_values().collect(),
+            faults,
         })
     }
 
     fn timeline(&self, source: SourceId, window: Window) -> Result<Timeline, ViewError> {
         self.check(source)?;
-        let recorded = self
-            .library
-            .recorded(source, window.from_ms, window.to_ms)
-            .map_err(unreadable)?;
-        let query = record::EventQuery {
-            source: Some(source),
-            from_ms: Some(window.from_ms),
-            to_ms: Some(window.to_ms),
-            limit: TIMELINE_EVENTS,
-            ..Default::default()
-        };
-        let (events, truncated) = self.library.events(&query).map_err(unreadable)?;
-        let events = events.into_iter().rev().map(shown_event).collect();
-        Ok(Timeline {
-            recorded,
-            events,
-            truncated,
+        let answers = self.each(LIMIT, move |archive| archive.timeline(source, window));
+        union::joined(answers, |first, next| {
+            union::timelines(first, next, TIMELINE_EVENTS)
         })
     }
 
@@ -139,57 +141,36 @@ impl RecorderView for Recordings {
         if let Some(source) = query.source {
             self.check(source)?;
         }
-        let wanted = record::EventQuery {
-            source: query.source,
-            class: query.class.clone(),
-            from_ms: query.from_ms,
-            to_ms: query.to_ms,
-            min_length_ms: query.min_length_ms,
-            limit: query.limit,
-        };
-        let (events, truncated) = self.library.events(&wanted).map_err(unreadable)?;
-        let classes = self.library.classes().map_err(unreadable)?;
-        Ok(EventList {
-            events: events.into_iter().map(shown_event).collect(),
-            truncated,
-            classes,
+        let wanted = query.clone();
+        let answers = self.each(LIMIT, move |archive| archive.events(&wanted));
+        union::joined(answers, |first, next| {
+            union::event_lists(first, next, query.limit)
         })
     }
 
     fn segments(&self, source: SourceId, window: Window) -> Result<Vec<FileSegments>, ViewError> {
-        let names = self.names(source, window)?;
-        let (from, to) = ends(window);
-        let found = self.playback.segments(&names, from, to);
-        let found = found.map_err(unreadable)?;
-        Ok(found.into_iter().map(shown_segments).collect())
+        self.check(source)?;
+        let answers = self.each(LIMIT, move |archive| archive.segments(source, window));
+        union::joined(answers, union::segments)
     }
 
     fn media(&self, source: SourceId, file: &str) -> Result<Option<Media>, ViewError> {
-        let Some(name) = RecordingName::parse(source, file) else {
+        let of_next = usize::from(file.ends_with(IN_NEXT));
+        let Some(archive) = self.archives.get(of_next) else {
             return Ok(None);
         };
-        let opened = self.playback.open(&name).map_err(unreadable)?;
-        Ok(opened.map(|it| Media {
-            file: it.file,
-            bytes: it.bytes,
-            is_closed: it.is_closed,
-            modified: it.modified,
-        }))
+        if self.archives.len() == 1 {
+            return archive.media(source, file);
+        }
+        let file = file.to_owned();
+        let opened = begin(archive, LIMIT, move |archive| archive.media(source, &file));
+        opened?.answer()
     }
 
     fn scenes(&self, source: SourceId, window: Window) -> Result<SceneList, ViewError> {
-        // The objects of the last frames may be in a later file.
-        let delay_ms = SCENE_DELAY.as_millis() as u64;
-        let until = Window {
-            to_ms: window.to_ms.saturating_add(delay_ms),
-            ..window
-        };
-        let names = self.names(source, until)?;
-        let (from, to) = ends(window);
-        let found = self.playback.frames(&names, from, to);
-        let found = found.map_err(unreadable)?;
-        let files = found.into_iter().map(shown_frames).collect();
-        Ok(SceneList { files })
+        self.check(source)?;
+        let answers = self.each(LIMIT, move |archive| archive.scenes(source, window));
+        union::joined(answers, union::scene_lists)
     }
 
     fn thumbnail(
@@ -198,15 +179,9 @@ impl RecorderView for Recordings {
         at_ms: u64,
         width: u32,
     ) -> Result<Option<Bytes>, ViewError> {
-        let window = Window {
-            from_ms: at_ms.saturating_sub(AROUND_FRAME_MS),
-            to_ms: at_ms + AROUND_FRAME_MS,
-        };
-        let names = self.names(source, window)?;
-        let coded = self
-            .playback
-            .coded_frame(&names, Duration::from_millis(at_ms))
-            .map_err(unreadable)?;
+        self.check(source)?;
+        let find = move |archive: &Archive| archive.coded_frame(source, at_ms);
+        let coded = union::joined(self.each(THUMBNAIL_LIMIT, find), Option::or)?;
         let Some(coded) = coded else {
             return Ok(None);
         };
@@ -216,8 +191,7 @@ impl RecorderView for Recordings {
     }
 
     fn check_export(&self, wanted: &ExportWanted) -> Result<(), ViewError> {
-        self.check(wanted.source)?;
-        record::check_export(&self.export_request(wanted)).map_err(not_exported)
+        self.exporting(wanted).map(drop)
     }
 
     fn export(
@@ -226,10 +200,18 @@ impl RecorderView for Recordings {
         out: &mut dyn Write,
         stop: &Stop,
     ) -> Result<(), ViewError> {
-        self.check(wanted.source)?;
-        let exported = record::export_zip(&self.export_request(wanted), out, stop);
-        exported.map(drop).map_err(not_exported)
+        self.exporting(wanted)?.export(wanted, out, stop)
     }
+}
+
+/// Asks a directory on a thread of its own.
+fn begin<T: Send + 'static>(
+    archive: &Arc<Archive>,
+    limit: Duration,
+    ask: impl FnOnce(&Archive) -> Result<T, ViewError> + Send + 'static,
+) -> Result<Running<T>, ViewError> {
+    let asked = archive.clone();
+    archive.calls.begin(limit, move || ask(&asked))
 }
 
 /// A camera of the configuration.
@@ -263,70 +245,6 @@ fn usual_name(id: SourceId) -> String {
     format!("Camera {id}")
 }
 
-fn ends(window: Window) -> (Duration, Duration) {
-    let time = Duration::from_millis;
-    (time(window.from_ms), time(window.to_ms))
-}
-
-fn shown_segments(file: record::FileSegments) -> FileSegments {
-    let fragments = file.segments.iter().map(|segment| FragmentRange {
-        offset: segment.offset,
-        bytes: segment.bytes,
-        first_tick: segment.first_tick,
-        ticks: segment.ticks,
-        captured_unix: segment.captured_unix,
-        begins_with_key: segment.begins_with_key,
-    });
-    FileSegments {
-        file: file.name.stem().to_owned(),
-        head_bytes: file.head_bytes,
-        fragments: fragments.collect(),
-    }
-}
-
-fn shown_frames(file: FileFrames) -> FileScenes {
-    let frames = file.frames.into_iter().map(|frame| {
-        let captured_ms = frame.captured_unix.as_nanos() as f64 / 1e6;
-        FrameScene(frame.presentation_tick, captured_ms, frame.scene.map(boxes))
-    });
-    FileScenes {
-        file: file.name.stem().to_owned(),
-        frames: frames.collect(),
-    }
-}
-
-fn boxes(scene: Scene) -> Vec<SceneBox> {
-    let (width, height) = (
-        scene.frame_size.width as f32,
-        scene.frame_size.height as f32,
-    );
-    let shown = |object: SceneObject| {
-        let [left, top, ..] = object.bbox.corners();
-        SceneBox(
-            object.class_name,
-            object.confidence,
-            left / width,
-            top / height,
-            object.bbox.width / width,
-            object.bbox.height / height,
-            object.track,
-        )
-    };
-    scene.objects.into_iter().map(shown).collect()
-}
-
-fn shown_event(event: record::Event) -> Event {
-    Event {
-        source_id: event.source,
-        track: event.track,
-        class: event.class,
-        from_ms: event.from_ms,
-        to_ms: event.to_ms,
-        confidence: event.confidence,
-        best_ms: event.best_ms,
-    }
-}
-
 fn state(state: Option<event::RecordingState>) -> RecordingState {
     match state {
         None => RecordingState::Off,
@@ -335,19 +253,6 @@ fn state(state: Option<event::RecordingState>) -> RecordingState {
         Some(event::RecordingState::Waiting) => RecordingState::Waiting,
         Some(event::RecordingState::Failing) => RecordingState::Failing,
         Some(event::RecordingState::Refused) => RecordingState::Refused,
-    }
-}
-
-fn unreadable(error: impl std::fmt::Display) -> ViewError {
-    ViewError::Unreadable(error.to_string())
-}
-
-fn not_exported(error: ExportError) -> ViewError {
-    match error {
-        ExportError::NoSource { .. } | ExportError::Nothing { .. } => {
-            ViewError::NothingRecorded(error.to_string())
-        }
-        error => ViewError::Unreadable(error.to_string()),
     }
 }
 

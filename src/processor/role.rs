@@ -1,5 +1,6 @@
 //! The processor's implementation of [`Role`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::recordings::Recordings;
 use super::report;
 use super::run::Processor;
 use crate::base::{Clock, Heartbeats, SourceId};
-use crate::config::Settings;
+use crate::config::{RecordSettings, Settings};
 use crate::control::{Capabilities, Changes, Problem, Status};
 use crate::health::MetricsSource;
 use crate::role::{PageSettings, Role, StartError, Supervision};
@@ -79,18 +80,24 @@ impl Role for Processor {
             address,
             token,
             hosts: settings.http_hosts.clone(),
-            recordings: record.map(|record| record.dir.clone()),
+            recordings: record.map(directories).unwrap_or_default(),
         })
     }
 
     async fn serve(self: &Arc<Self>, page: &PageSettings) -> Result<Page, PageError> {
         let (report, heartbeats) = (self.clone() as Arc<dyn MetricsSource>, &self.heartbeats);
         let (address, hosts) = (page.address, &page.hosts);
-        let Some(dir) = &page.recordings else {
+        if page.recordings.is_empty() {
             return Page::serve(address, hosts, report, heartbeats.clone()).await;
-        };
-        let view = Arc::new(Recordings::new(self, dir));
+        }
+        let view = Arc::new(Recordings::new(self, &page.recordings));
         let token = page.token.clone();
         web::recorder::serve(address, token, hosts, view, report, heartbeats.clone()).await
     }
+}
+
+/// The directories of recordings, the first one first.
+fn directories(record: &RecordSettings) -> Vec<PathBuf> {
+    let next = record.next.as_ref().map(|next| next.dir.clone());
+    std::iter::once(record.dir.clone()).chain(next).collect()
 }

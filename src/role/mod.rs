@@ -157,8 +157,8 @@ pub struct PageSettings {
     pub token: Option<Secret>,
     /// Host names under which it is asked for, besides those of loopback.
     pub hosts: Vec<String>,
-    /// The directory of the recordings that it shows.
-    pub recordings: Option<PathBuf>,
+    /// The directories of the recordings that it shows, the preferred one first.
+    pub recordings: Vec<PathBuf>,
 }
 
 impl PageSettings {
@@ -168,7 +168,7 @@ impl PageSettings {
             address,
             token: None,
             hosts: Vec::new(),
-            recordings: None,
+            recordings: Vec::new(),
         }
     }
 }

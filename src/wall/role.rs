@@ -88,7 +88,7 @@ impl Role for Wall {
             address: settings.wall.http?,
             token: settings.wall.http_token.clone(),
             hosts: settings.http_hosts.clone(),
-            recordings: None,
+            recordings: Vec::new(),
         })
     }
 

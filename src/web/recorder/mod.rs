@@ -41,7 +41,7 @@ use crate::health::MetricsSource;
 use crate::web::policy::digest;
 use crate::web::{self, Guard, Page, PageError};
 
-pub use self::parameters::is_name;
+pub use self::parameters::{IN_NEXT, is_name};
 pub use self::view::{
     Camera, CameraList, Event, EventList, EventQuery, ExportWanted, FileScenes, FileSegments,
     FragmentRange, FrameScene, Media, RecorderView, RecordingState, SceneBox, SceneList, Timeline,

@@ -13,6 +13,8 @@ use crate::base::SourceId;
 const LATEST_MS: u64 = 253_402_300_799_999;
 /// The longest name of a file: a start, a hyphen and ten digits.
 const LONGEST_NAME: usize = 31;
+/// Stands behind the names of recordings in the second of two directories. It needs no escape in an address.
+pub const IN_NEXT: &str = "~next";
 /// The longest name of a class in bytes.
 const LONGEST_CLASS: usize = 100;
 /// The most of a value that is repeated in an answer, in characters.
@@ -246,8 +248,9 @@ fn digits(value: &str) -> Option<u64> {
 }
 
 /// Whether a text has the form of the name of a recording: digits, `T`, digits, `.`, digits, `Z`, and a number if there are several
-/// of this start.
+/// of this start. [`IN_NEXT`] may follow.
 pub fn is_name(text: &str) -> bool {
+    let text = text.strip_suffix(IN_NEXT).unwrap_or(text);
     let (start, number) = match text.split_once('-') {
         Some((start, number)) => (start, Some(number)),
         None => (text, None),

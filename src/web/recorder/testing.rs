@@ -136,6 +136,7 @@ impl RecorderView for Scripted {
         Ok(CameraList {
             now_ms: STARTED_MS + 120_500,
             cameras: vec![gate, yard],
+            faults: Vec::new(),
         })
     }
 

@@ -142,6 +142,9 @@ pub struct CameraList {
     pub now_ms: u64,
     /// Each camera, also those that are not recorded.
     pub cameras: Vec<Camera>,
+    /// Why the recordings of a directory are missing, with the remedy, while those of another one are shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// A camera.
@@ -153,7 +156,7 @@ pub struct Camera {
     pub name: String,
     /// Whether it is recorded.
     pub state: RecordingState,
-    /// Why it is not, where that is not asked for.
+    /// Why it is not, where that is not asked for, or why it is recorded to the second of two directories.
     pub reason: Option<String>,
     /// Begin of its oldest recording.
     pub oldest_ms: Option<u64>,
@@ -240,7 +243,7 @@ pub struct EventQuery {
 /// The part of a file that shows a window: its head, and the fragments from a key frame on, without a hole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSegments {
-    /// The name of the file without `.mp4`.
+    /// The name of the file without `.mp4`, and [`super::IN_NEXT`] if it is in the second of two directories.
     pub file: String,
     /// Length of its head in bytes.
     pub head_bytes: u64,
