@@ -183,6 +183,7 @@ mod tests {
             budget_bytes: None,
             min_free_bytes: 0,
             min_per_camera_bytes: 0,
+            prefer_events_after: Duration::ZERO,
             durable_every: Duration::from_secs(1),
             file_length: Duration::from_secs(60),
             pre_roll: Duration::ZERO,

@@ -71,6 +71,7 @@ fn directory(
         budget_bytes: None,
         min_free_bytes: 0,
         min_per_camera_bytes: 0,
+        prefer_events_after: Duration::ZERO,
         durable_every: Duration::from_secs(1),
         file_length: Duration::from_secs(60),
         pre_roll: Duration::ZERO,
@@ -121,7 +122,7 @@ fn a_camera_whose_first_directory_can_not_be_made_is_recorded_to_the_next_one_un
     assert!(refusal.starts_with("can't create "), "{refusal}");
     let camera = RecordedCamera::new(
         SourceId(7),
-        RecordMode::Continuous,
+        RecordMode::default(),
         first.clone(),
         Some(next.clone()),
     );
@@ -192,7 +193,7 @@ fn a_camera_with_one_directory_is_recorded_there_alone() {
     let (clock, stop) = (Clock::by_hand(), Stop::default());
     let (first, thread) = directory(folder.path(), &clock, &stop);
     wait_until(|| first.recorder().is_some());
-    let camera = RecordedCamera::new(SourceId(7), RecordMode::Continuous, first, None);
+    let camera = RecordedCamera::new(SourceId(7), RecordMode::default(), first, None);
     assert!(!camera.is_in_next());
     assert_eq!(camera.covered(None), Covered::default());
     drop(camera);

@@ -257,7 +257,7 @@ fn at_a_takeover_only_what_was_being_written_is_lost_and_at_the_return_nothing()
         ("sync", IO_ERROR),
     ] {
         fastrand::seed(3);
-        let mut pair = Pair::new(&RecordMode::Continuous);
+        let mut pair = Pair::new(&RecordMode::default());
         pair.seconds(20);
         assert_eq!(pair.taken, [false; 20], "{action}");
         pair.first.fails_from(action, errno);
@@ -345,7 +345,7 @@ proptest! {
         faults in prop::collection::vec((0..40usize, 1..30usize, 1..40usize, prop_oneof![Just(NO_SPACE), Just(IO_ERROR)]), 1..6),
     ) {
         fastrand::seed(seed);
-        let mut pair = Pair::new(&RecordMode::Continuous);
+        let mut pair = Pair::new(&RecordMode::default());
         pair.seconds(5);
         for (from, count, seconds, errno) in faults {
             refuse_some(&pair.first, from, from + count, errno);

@@ -1,6 +1,7 @@
 //! A second directory of recordings, by the processor as a process.
 
 use std::path::Path;
+use std::process::Command;
 
 use nvr::media::testcam::Testcam;
 use serde_json::Value;
@@ -111,10 +112,12 @@ fn a_second_directory_takes_over_and_gives_back_without_a_loss() {
     let uris = playlist.lines().filter(|line| !line.starts_with('#'));
     let (of_next, of_first): (Vec<&str>, Vec<&str>) = uris.partition(|uri| uri.ends_with("~next"));
     assert!(!of_first.is_empty() && !of_next.is_empty(), "{playlist}");
-    for uri in [of_next[0], of_first[0]] {
-        let answer = page(&address, &format!("/{uri}"));
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{uri}");
-    }
+    let played = Command::new("ffmpeg")
+        .args(["-v", "error", "-i", &format!("http://{address}{path}")])
+        .args(["-f", "null", "-"])
+        .output()
+        .expect("ffmpeg is there: run `tools/setup tests`");
+    assert!(played.status.success(), "{played:?}");
 
     // Somebody else fills the disk.
     namespaces.run(&format!("head -c 50M /dev/zero >{disk}/other || true"));
@@ -124,7 +127,9 @@ fn a_second_directory_takes_over_and_gives_back_without_a_loss() {
     is_back();
     let (times, _) = recorded(&address, taken, now(&address));
     assert_eq!(times.len(), 1, "nothing is missing: {times:?}");
-    assert_eq!(times[0][0], taken);
+    // Between two files may be a part of a frame.
+    let begin = times[0][0].as_u64().expect("a time");
+    assert!(begin < taken + 200, "{times:?}, taken over before {taken}");
 
     processor.signal("TERM");
     assert!(processor.end(SOON).success());
