@@ -116,7 +116,10 @@ fn each_figure_of_the_rules_and_of_the_documentation_is_exported() {
     let stage = Stage::start(1, &["--http", &address, "--record", &record]);
     stage.events(0, 1);
     let text = until("the processor's figures", SOON, || {
-        Some(page(&address, "/metrics")).filter(|text| text.contains("nvr_recorded_bytes_total{"))
+        let text = page(&address, "/metrics");
+        // The states of sources are taken once a second.
+        let is_told = |name| text.contains(name);
+        (is_told("nvr_recorded_bytes_total{") && is_told("nvr_recording{")).then_some(text)
     });
     let of_a_processor = offered(&text);
     let all: BTreeSet<String> = of_a_processor.union(&of_a_wall()).cloned().collect();
