@@ -14,8 +14,9 @@ use crate::base::sync::lock;
 /// The way of a stream into its decoder, which is interrupted while the decoder is closed.
 pub(super) struct DecoderRest {
     decoder: gst::glib::WeakRef<gst::Element>,
-    /// The pad of the parser. Pads of elements that are linked anew send their caps and segment again.
-    units: gst::Pad,
+    /// The pad of the parser, which sends its caps and segment again when it is linked again. Weak, because what is called for its units
+    /// has this.
+    units: gst::glib::WeakRef<gst::Pad>,
     state: Mutex<State>,
 }
 
@@ -32,7 +33,7 @@ impl DecoderRest {
     pub(super) fn new(units: &gst::Pad, decoder: &gst::Element) -> Arc<Self> {
         let rest = Arc::new(Self {
             decoder: decoder.downgrade(),
-            units: units.clone(),
+            units: units.downgrade(),
             state: Mutex::new(State {
                 is_wanted: true,
                 is_open: true,
@@ -97,8 +98,10 @@ impl DecoderRest {
     }
 
     fn close(&self, decoder: &gst::Element) {
-        if let Some(input) = self.units.peer() {
-            let _ = self.units.unlink(&input);
+        if let Some(units) = self.units.upgrade()
+            && let Some(input) = units.peer()
+        {
+            let _ = units.unlink(&input);
         }
         // Otherwise the next change of the pipeline's state would open it.
         decoder.set_locked_state(true);
@@ -108,11 +111,15 @@ impl DecoderRest {
     }
 
     fn open(&self, decoder: &gst::Element) -> Result<(), PipelineError> {
+        let Some(units) = self.units.upgrade() else {
+            // The session has ended.
+            return Ok(());
+        };
         decoder.set_locked_state(false);
         decoder
             .sync_state_with_parent()
             .map_err(|_| PipelineError::NotStarted(decoder.name().into()))?;
-        self.units
+        units
             .link(&pad(decoder, "sink")?)
             .map_err(|error| PipelineError::link("the decoder", error))?;
         tracing::debug!("the decoder is open again");
