@@ -3,7 +3,7 @@
 //! An open decoder keeps the pictures to which the next one may refer, and spare ones: four of 1280×720 are 5.6 MB, most of the memory
 //! of a camera that is only recorded. Only decoders of libav are closed. One in hardware might not get its session back.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -98,10 +98,17 @@ impl DecoderRest {
     }
 
     fn close(&self, decoder: &gst::Element) {
-        if let Some(units) = self.units.upgrade()
-            && let Some(input) = units.peer()
-        {
-            let _ = units.unlink(&input);
+        if let Some(units) = self.units.upgrade() {
+            // Between two units: one that is inside the decoder when it is closed would stop the stream.
+            let (unlinked, waited) = mpsc::channel();
+            units.add_probe(gst::PadProbeType::IDLE, move |units, _| {
+                if let Some(input) = units.peer() {
+                    let _ = units.unlink(&input);
+                }
+                let _ = unlinked.send(());
+                gst::PadProbeReturn::Remove
+            });
+            let _ = waited.recv();
         }
         // Otherwise the next change of the pipeline's state would open it.
         decoder.set_locked_state(true);
