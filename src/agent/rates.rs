@@ -12,17 +12,18 @@
 //! version of the program.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::state_dir;
 use crate::control::{DetectorStatus, DetectorWork};
 use crate::fleet::InferenceRate;
 
+/// What the file has, in the log.
+const MEASURED: &str = "the measured inference rates";
 /// The name of the file.
 const RATES_FILE: &str = "inference-rates.json";
 /// Minimum number of frames of a span: single frames vary.
@@ -64,18 +65,7 @@ impl Rates {
     /// Those that this version of the program has measured before.
     pub(super) fn open(state_dir: &Path) -> Self {
         let path = state_dir.join(RATES_FILE);
-        let saved = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice::<Saved>(&bytes).unwrap_or_else(|err| {
-                warn!(path = %path.display(), %err, "the measured inference rates are damaged; they are measured again");
-                Saved::default()
-            }),
-            Err(err) => {
-                if err.kind() != ErrorKind::NotFound {
-                    warn!(path = %path.display(), %err, "the measured inference rates can't be read");
-                }
-                Saved::default()
-            }
-        };
+        let saved: Saved = state_dir::read_json(&path, MEASURED);
         let rates = saved.rates.into_iter();
         let is_valid = |rate: &InferenceRate| rate.fps.is_finite() && rate.fps > 0.0;
         Self {
@@ -152,12 +142,7 @@ impl Rates {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             rates: self.list(),
         };
-        let written = serde_json::to_vec_pretty(&saved)
-            .map_err(std::io::Error::from)
-            .and_then(|text| state_dir::save(&self.path, &text));
-        if let Err(err) = written {
-            warn!(path = %self.path.display(), %err, "the inference rates can't be saved; they are measured again after a restart");
-        }
+        state_dir::save_json(&self.path, &saved, MEASURED);
     }
 }
 

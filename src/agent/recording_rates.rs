@@ -8,17 +8,16 @@
 //! people do. It begins again with each document, which may record other streams. Until the new one is long enough, the former
 //! one counts.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use tracing::warn;
 
 use super::document::DocumentId;
 use super::kept::{Measured, RecordingDisk};
 use super::state_dir;
 use crate::control::{RecordedCameras, RecorderStatus};
 
+/// What the file has, in the log.
+const MEASURED: &str = "the measured rates of recordings";
 /// The name of the file.
 const RATES_FILE: &str = "recording-rates.json";
 /// Shortest time of a mean of cameras of which all is recorded: the bit rates of scenes differ.
@@ -65,18 +64,7 @@ impl RecordingRates {
     /// Those that were measured before.
     pub(super) fn open(state_dir: &Path) -> Self {
         let path = state_dir.join(RATES_FILE);
-        let saved = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|err| {
-                warn!(path = %path.display(), %err, "the measured rates of recordings are damaged; they are measured again");
-                Measured::default()
-            }),
-            Err(err) => {
-                if err.kind() != ErrorKind::NotFound {
-                    warn!(path = %path.display(), %err, "the measured rates of recordings can't be read");
-                }
-                Measured::default()
-            }
-        };
+        let saved: Measured = state_dir::read_json(&path, MEASURED);
         Self {
             path,
             measured: saved.clone(),
@@ -140,12 +128,7 @@ impl RecordingRates {
         if self.saved == self.measured {
             return;
         }
-        let written = serde_json::to_vec_pretty(&self.measured)
-            .map_err(std::io::Error::from)
-            .and_then(|text| state_dir::save(&self.path, &text));
-        if let Err(err) = written {
-            warn!(path = %self.path.display(), %err, "the rates of recordings can't be saved; they are measured again after a restart");
-        }
+        state_dir::save_json(&self.path, &self.measured, MEASURED);
         self.saved = self.measured.clone();
     }
 }

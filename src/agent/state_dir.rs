@@ -6,7 +6,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
-use tracing::error;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::{error, warn};
 
 use crate::base::private_file;
 
@@ -47,6 +49,32 @@ pub(super) fn save(path: &Path, contents: &[u8]) -> std::io::Result<()> {
     file.sync_all()?;
     std::fs::rename(&part, path)?;
     sync_parent(path)
+}
+
+/// Reads what [`save_json`] wrote. Without the file, or if it is damaged, the default. `what` names the content in the log.
+pub(super) fn read_json<T: DeserializeOwned + Default>(path: &Path, what: &str) -> T {
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|err| {
+            warn!(path = %path.display(), %err, "{what} are damaged; they are measured again");
+            T::default()
+        }),
+        Err(err) => {
+            if err.kind() != ErrorKind::NotFound {
+                warn!(path = %path.display(), %err, "{what} can't be read");
+            }
+            T::default()
+        }
+    }
+}
+
+/// Replaces a file of measured values, as [`save`] does. If that fails, the log says so.
+pub(super) fn save_json(path: &Path, value: &impl Serialize, what: &str) {
+    let written = serde_json::to_vec_pretty(value)
+        .map_err(std::io::Error::from)
+        .and_then(|text| save(path, &text));
+    if let Err(err) = written {
+        warn!(path = %path.display(), %err, "{what} can't be saved; they are measured again after a restart");
+    }
 }
 
 /// Makes the name of `path` durable.
