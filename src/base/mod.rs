@@ -4,6 +4,7 @@
 
 pub mod archive;
 mod backoff;
+mod busy;
 mod checksum;
 pub mod child;
 mod clock;
@@ -29,10 +30,13 @@ mod shape;
 mod space;
 mod stop;
 pub mod sync;
+#[cfg(test)]
+pub(crate) mod testing;
 mod value;
 mod waker;
 
 pub use backoff::Backoff;
+pub use busy::BusySince;
 pub use checksum::Checksum;
 pub use clock::{Clock, unix_now};
 pub use descriptors::{descriptor_limit, open_descriptors, raise_descriptor_limit};

@@ -4,13 +4,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use tracing::{info, warn};
 
-use crate::base::{Backoff, Clock, SourceId, Stop};
+use crate::base::{Backoff, BusySince, Clock, SourceId, Stop};
 use crate::config::RecordSettings;
 use crate::record::{self, Medium, Recorder, RecordingReport, RecordingState};
 
@@ -18,8 +17,6 @@ use crate::record::{self, Medium, Recorder, RecordingReport, RecordingState};
 const RETRY_WAITS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// A start that takes longer is told, and the next directory takes over. After a loss of power it may read some files whole.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// No start is running.
-const IDLE: u64 = u64::MAX;
 
 /// A directory of recordings. Its recorder may come later.
 pub(super) struct Directory {
@@ -28,8 +25,7 @@ pub(super) struct Directory {
     recorder: ArcSwapOption<Recorder>,
     /// Why there is no recorder.
     refused: ArcSwapOption<String>,
-    /// When the start that is running began, in nanoseconds of the clock, or [`IDLE`].
-    starting_since_ns: AtomicU64,
+    starting: BusySince,
 }
 
 impl Directory {
@@ -40,7 +36,7 @@ impl Directory {
             clock,
             recorder: ArcSwapOption::empty(),
             refused: ArcSwapOption::empty(),
-            starting_since_ns: AtomicU64::new(IDLE),
+            starting: BusySince::default(),
         }
     }
 
@@ -62,8 +58,7 @@ impl Directory {
             if self.recorder.load().is_some() {
                 continue;
             }
-            let now_ns = u64::try_from(self.clock.now().as_nanos()).unwrap_or(IDLE - 1);
-            self.starting_since_ns.store(now_ns, Ordering::Release);
+            self.starting.begin(self.clock.now());
             match start() {
                 Ok(recorder) => {
                     wait = RETRY_WAITS.1;
@@ -77,7 +72,7 @@ impl Directory {
                     self.refused.store(Some(Arc::new(error)));
                 }
             }
-            self.starting_since_ns.store(IDLE, Ordering::Release);
+            self.starting.end();
         }
         // Closes the files.
         self.recorder.store(None);
@@ -98,9 +93,8 @@ impl Directory {
     }
 
     fn is_late(&self) -> bool {
-        let since_ns = self.starting_since_ns.load(Ordering::Acquire);
-        let since = Duration::from_nanos(since_ns);
-        since_ns != IDLE && self.clock.now().saturating_sub(since) >= START_LIMIT
+        let since = self.starting.for_longer_than(START_LIMIT, self.clock.now());
+        since.is_some()
     }
 
     fn late(&self) -> String {
@@ -171,15 +165,14 @@ fn wanted(settings: &RecordSettings) -> record::RecordSettings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::RecordPlace;
 
-    #[test]
-    fn a_start_that_takes_long_is_told_until_it_has_succeeded() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let settings = RecordSettings {
-            dir: folder.path().to_owned(),
+    /// The settings of a directory without limits.
+    pub(in crate::processor) fn settings(dir: &Path) -> RecordSettings {
+        RecordSettings {
+            dir: dir.to_owned(),
             budget_bytes: None,
             min_free_bytes: 0,
             min_per_camera_bytes: 0,
@@ -191,7 +184,13 @@ mod tests {
             accept_wear: true,
             place: RecordPlace::First,
             next: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_start_that_takes_long_is_told_until_it_has_succeeded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = settings(folder.path());
         let clock = Clock::by_hand();
         let directory = Arc::new(Directory::new(settings.clone(), clock.clone()));
         let (reached, released, stop) = (Stop::default(), Stop::default(), Stop::default());

@@ -138,6 +138,7 @@ fn silent(dir: &Path) -> ViewError {
 mod tests {
     use super::*;
     use crate::base::Stop;
+    use crate::base::testing::wait_until;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -148,15 +149,13 @@ mod tests {
         }
     }
 
-    fn wait_until(is_true: impl Fn() -> bool) {
-        let never = Stop::default();
-        for _ in 0..6000 {
-            if is_true() {
-                return;
-            }
-            never.wait(Duration::from_millis(5));
-        }
-        panic!("not within half a minute");
+    /// A call that returns when `released` is raised.
+    fn hang(calls: &DiskCalls, limit: Duration, released: &Stop) -> Result<Running<()>, ViewError> {
+        let released = released.clone();
+        calls.begin(limit, move || {
+            released.wait(LONG);
+            Ok(())
+        })
     }
 
     #[test]
@@ -174,13 +173,7 @@ mod tests {
     fn a_disk_that_does_not_answer_holds_few_threads_and_is_used_again() {
         let calls = DiskCalls::new(PathBuf::from("/rec"));
         let released = Stop::default();
-        let hang = |limit| {
-            let released = released.clone();
-            calls.begin(limit, move || {
-                released.wait(LONG);
-                Ok(())
-            })
-        };
+        let hang = |limit| hang(&calls, limit, &released);
         let silent = "the disk of /rec does not answer; check it";
         let running: Vec<_> = (0..CALLS)
             .map(|_| hang(Duration::ZERO).expect("a thread"))
@@ -201,13 +194,7 @@ mod tests {
     fn while_a_call_is_overdue_others_wait_for_a_short_time() {
         let calls = DiskCalls::new(PathBuf::from("/rec"));
         let released = Stop::default();
-        let hang = |limit| {
-            let released = released.clone();
-            calls.begin(limit, move || {
-                released.wait(LONG);
-                Ok(())
-            })
-        };
+        let hang = |limit| hang(&calls, limit, &released);
         let first = hang(Duration::ZERO).expect("a thread");
         assert!(first.answer().is_err());
         let second = hang(LONG).expect("a thread");

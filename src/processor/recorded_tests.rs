@@ -3,9 +3,10 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::*;
+use crate::base::testing::wait_until;
 use crate::base::{BBox, CaptureClock, Clock, Colorimetry, Size, Stop};
-use crate::config::{NextDirectory, RecordPlace, RecordSettings};
 use crate::media::{Codec, CodedFormat};
+use crate::processor::directory::tests::settings;
 use crate::record::list;
 
 #[test]
@@ -66,35 +67,10 @@ fn directory(
     clock: &Clock,
     stop: &Stop,
 ) -> (Arc<Directory>, std::thread::JoinHandle<()>) {
-    let settings = RecordSettings {
-        dir: dir.to_owned(),
-        budget_bytes: None,
-        min_free_bytes: 0,
-        min_per_camera_bytes: 0,
-        prefer_events_after: Duration::ZERO,
-        durable_every: Duration::from_secs(1),
-        file_length: Duration::from_secs(60),
-        pre_roll: Duration::ZERO,
-        post_roll: Duration::ZERO,
-        accept_wear: true,
-        place: RecordPlace::First,
-        next: None::<NextDirectory>,
-    };
-    let directory = Arc::new(Directory::new(settings, clock.clone()));
+    let directory = Arc::new(Directory::new(settings(dir), clock.clone()));
     let (running, stop) = (directory.clone(), stop.clone());
     let thread = std::thread::spawn(move || running.run(1, &stop));
     (directory, thread)
-}
-
-fn wait_until(mut is_true: impl FnMut() -> bool) {
-    let never = Stop::default();
-    for _ in 0..12_000 {
-        if is_true() {
-            return;
-        }
-        never.wait(Duration::from_millis(5));
-    }
-    panic!("not within a minute");
 }
 
 /// The frames in the closed recordings of a directory.

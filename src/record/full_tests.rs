@@ -11,8 +11,9 @@ use super::mp4::{self, FileEnding};
 use super::report::RecordingState;
 use super::retention::Retention;
 use super::space::{STEP_BYTES, SpaceLimits};
-use super::testing::{Camera, DIR, FIRST, Rig, wait_until};
+use super::testing::{Camera, DIR, FIRST, Rig};
 use super::{RecordSettings, Recorder};
+use crate::base::testing::wait_until;
 use crate::base::{Clock, SourceId};
 use crate::media::UnitSink;
 

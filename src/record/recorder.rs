@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,15 +23,13 @@ use super::space::{Space, SpaceLimits};
 use super::space_disk::SpaceDisk;
 use super::writer::Writer;
 use crate::base::sync::lock;
-use crate::base::{Clock, SourceId, Stop};
+use crate::base::{BusySince, Clock, SourceId, Stop};
 use crate::media::{CodedUnit, UnitSink};
 
 /// The pause between two looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
 /// A disk that does not answer for longer is reported.
 const HUNG_AFTER: Duration = Duration::from_secs(10);
-/// The writer waits for units.
-const IDLE: u64 = u64::MAX;
 /// The time for the last files when the recorder is dropped without [`Recorder::stop`].
 const DROP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -110,8 +107,8 @@ struct Shared {
     queue: Queue,
     clock: Clock,
     dir: PathBuf,
-    /// When the writer began what it does, in nanoseconds of the clock, or [`IDLE`].
-    busy_since_ns: AtomicU64,
+    /// The writer, while it does not wait for units.
+    busy: BusySince,
     ended: Stop,
 }
 
@@ -139,7 +136,7 @@ impl Recorder {
             queue: Queue::new(settings.queue_bytes, settings.source_queue_bytes),
             clock: clock.clone(),
             dir: dir.clone(),
-            busy_since_ns: AtomicU64::new(IDLE),
+            busy: BusySince::default(),
             ended: Stop::default(),
         });
         let no_thread = |source| RecordError::Thread {
@@ -287,13 +284,8 @@ impl RecordedSource {
 impl Shared {
     /// The state of sources whose writer does not come back from the disk.
     fn hung(&self) -> Option<RecordingState> {
-        let busy_since_ns = self.busy_since_ns.load(Ordering::Acquire);
-        if busy_since_ns == IDLE {
-            return None;
-        }
-        let since = Duration::from_nanos(busy_since_ns);
-        let busy_for = self.clock.now().saturating_sub(since);
-        (busy_for >= HUNG_AFTER).then(|| RecordingState::Failing {
+        let since = self.busy.for_longer_than(HUNG_AFTER, self.clock.now())?;
+        Some(RecordingState::Failing {
             since,
             // Without the time: each other text would be published.
             reason: format!(
@@ -314,11 +306,10 @@ impl UnitSink for RecordedSource {
 fn write<D: RecordingDisk>(shared: &Shared, mut writer: Writer<D>) {
     let mut tick_due = Duration::ZERO;
     loop {
-        shared.busy_since_ns.store(IDLE, Ordering::Release);
+        shared.busy.end();
         let next = shared.queue.next(TICK);
         let now = shared.clock.now();
-        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(IDLE - 1);
-        shared.busy_since_ns.store(now_ns, Ordering::Release);
+        shared.busy.begin(now);
         match next {
             Next::Item(Item::Unit {
                 source,

@@ -1,10 +1,11 @@
 //! Retention by events as a recorder does it: from scenes in files, over the index, to deletions.
 
 use super::*;
+use crate::base::testing::wait_until;
 use crate::record::file_key::FileKey;
 use crate::record::layout::INDEX_NAME;
 use crate::record::space::STEP_BYTES;
-use crate::record::testing::{Camera, scene_of, wait_until};
+use crate::record::testing::{Camera, scene_of};
 
 const MB: u64 = 1_000_000;
 /// Some twelve recordings of 2 MB, and the reserved space of an open one.

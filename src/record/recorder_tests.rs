@@ -1,9 +1,10 @@
 use std::io;
 
 use super::*;
+use crate::base::testing::wait_until;
 use crate::record::model_disk::ModelDisk;
 use crate::record::mp4::{self, FileEnding};
-use crate::record::testing::{Camera, scene_of, times_in, unlimited, wait_until};
+use crate::record::testing::{Camera, scene_of, times_in, unlimited};
 
 const LONG: Duration = Duration::from_secs(60);
 

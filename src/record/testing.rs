@@ -14,7 +14,7 @@ use super::report::{SourceReport, SourceShared};
 use super::scene::{Scene, SceneObject};
 use super::space::{Space, SpaceLimits};
 use super::writer::Writer;
-use crate::base::{BBox, CaptureClock, Clock, Size, SourceId, Stop};
+use crate::base::{BBox, CaptureClock, Clock, Size, SourceId};
 use crate::media::{Codec, CodedFormat, CodedUnit};
 
 /// The folder of recordings.
@@ -246,16 +246,4 @@ impl Rig {
         self.disk
             .refuse(move |asked, _| (asked == action).then(|| io::Error::from_raw_os_error(errno)));
     }
-}
-
-/// Waits until `is_true`.
-pub(super) fn wait_until(mut is_true: impl FnMut() -> bool) {
-    let never = Stop::default();
-    for _ in 0..12_000 {
-        if is_true() {
-            return;
-        }
-        never.wait(Duration::from_millis(5));
-    }
-    panic!("not within a minute");
 }
