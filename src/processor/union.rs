@@ -7,14 +7,11 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use crate::record::{TRACK_GAP_MS, joined_times, time_of_ticks};
 use crate::web::recorder::{
     Event, EventList, FileScenes, FileSegments, FragmentRange, SceneList, Timeline, ViewError,
 };
 
-/// Recorded times that are no farther apart are one, as within a directory.
-const LONGEST_CHANGE_MS: u64 = 1000;
-/// A track that was not seen for longer is another object, as within a directory.
-const LONGEST_ABSENCE_MS: u64 = 10_000;
 /// What a group of pictures may have beyond the same one in the other directory: the duration of the last frame of a file is a guess.
 const SLACK: Duration = Duration::from_millis(500);
 
@@ -51,8 +48,11 @@ pub(super) fn timelines(first: Timeline, next: Timeline, limit: usize) -> Timeli
     });
     let (mut events, truncated) = newest(lists, limit);
     events.reverse();
+    let mut times = [first.recorded, next.recorded].concat();
+    times.sort_unstable();
+    let recorded = joined_times(times);
     Timeline {
-        recorded: times([first.recorded, next.recorded].concat()),
+        recorded,
         events,
         truncated,
     }
@@ -84,18 +84,6 @@ pub(super) fn scene_lists(mut first: SceneList, next: SceneList) -> SceneList {
     first
 }
 
-fn times(mut all: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
-    all.sort_unstable();
-    let mut joined: Vec<(u64, u64)> = Vec::new();
-    for (from, to) in all {
-        match joined.last_mut() {
-            Some((_, end)) if from <= end.saturating_add(LONGEST_CHANGE_MS) => *end = to.max(*end),
-            _ => joined.push((from, to)),
-        }
-    }
-    joined
-}
-
 /// The newest events of two lists, which have the newest first and are complete or truncated, and whether there are more.
 fn newest(lists: [(Vec<Event>, bool); 2], limit: usize) -> (Vec<Event>, bool) {
     // A truncated list does not tell what else begins before its last event.
@@ -114,7 +102,7 @@ fn newest(lists: [(Vec<Event>, bool); 2], limit: usize) -> (Vec<Event>, bool) {
             (former.source_id, former.track) == (event.source_id, event.track)
         });
         let same = same.find(|former| {
-            let until = former.to_ms.saturating_add(LONGEST_ABSENCE_MS);
+            let until = former.to_ms.saturating_add(TRACK_GAP_MS);
             former.class == event.class && event.from_ms <= until
         });
         match same {
@@ -188,7 +176,7 @@ fn groups(files: Vec<FileSegments>) -> Vec<Group> {
     for file in files {
         let begin = groups.len();
         for fragment in file.fragments {
-            let to = fragment.captured_unix + time(fragment.ticks);
+            let to = fragment.captured_unix + time_of_ticks(fragment.ticks);
             match groups[begin..].last_mut() {
                 Some(group) if !fragment.begins_with_key => {
                     group.fragments.push(fragment);
@@ -225,11 +213,6 @@ fn parts(groups: Vec<Group>) -> Vec<FileSegments> {
         }
     }
     parts
-}
-
-/// The time of ticks of 1/90000 s.
-fn time(ticks: u64) -> Duration {
-    Duration::from_nanos(ticks.saturating_mul(100_000) / 9)
 }
 
 #[cfg(test)]

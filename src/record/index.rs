@@ -33,9 +33,10 @@ mod testing;
 
 pub(super) use changes::Changes;
 pub use error::IndexError;
-pub use library::{Event, EventQuery, Library, RecordedFile, SourceSpan};
+pub use library::{Event, EventQuery, Library, RecordedFile, SourceSpan, joined_times};
 pub(super) use listener::{EventListener, SeenEvent};
 pub use rebuild::{RebuildSummary, rebuild};
 pub use rows::FileState;
 pub use thread::IndexReport;
 pub(super) use thread::IndexThread;
+pub use tracks::TRACK_GAP_MS;

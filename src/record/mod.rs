@@ -98,13 +98,14 @@ pub use export::{
 };
 pub use index::{
     Event, EventQuery, FileState, IndexError, IndexReport, Library, RebuildSummary, RecordedFile,
-    SourceSpan, rebuild,
+    SourceSpan, TRACK_GAP_MS, joined_times, rebuild,
 };
 pub use life::{Life, refuse_medium};
 pub use lock_coverage::{LockCoverage, lock_coverage};
 pub use locks::{LONGEST_REASON, Lock, LockError, MOST_LOCKS, NewLock, lock, locks, unlock};
 pub use medium::{Disk, Medium, MediumKind, SpareBlocks, Wear};
 pub use mode::{EventRule, RecordMode};
+pub use mp4::time_of_ticks;
 pub use playback::{
     FileFrames, FileSegments, OpenedRecording, Playback, RecordingName, SCENE_DELAY, Segment,
     ShownFrame,

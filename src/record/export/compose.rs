@@ -9,9 +9,9 @@ use super::manifest::{
 };
 use super::moments::{seconds, shown};
 use super::plan::{Begins, Plan, Video};
-use super::recording::time;
 use super::timeline::Misfit;
 use crate::base::{PublicKey, SourceId};
+use crate::record::mp4::time_of_ticks;
 
 /// The manifest of the range (beginning, end) of a source, which is signed by `key` at `now_unix`.
 pub(super) fn manifest(
@@ -69,7 +69,7 @@ fn entry(video: &Video, file: FileEntry, recordings: &[RecordingEntry]) -> Video
         height: format.size.height,
         first_captured: shown(video.first_captured),
         last_captured: shown(video.last_captured),
-        duration_s: seconds(time(video.movie.shown_ticks())),
+        duration_s: seconds(time_of_ticks(video.movie.shown_ticks())),
         clock: clock
             .map(|&(media, captured)| ClockEntry {
                 media_s: seconds(media),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::super::fragment_reader::FragmentReader;
 use super::super::mp4::{self, FileEnding, FileHead, FragmentPlace, ReadError};
 use super::find::Found;
+use crate::record::mp4::time_of_ticks;
 
 /// A recording that is open for reading, with its fragments.
 #[derive(Debug)]
@@ -81,15 +82,9 @@ impl Recording {
 
     /// Capture time of the end of its last frame since the Unix epoch.
     pub(super) fn ended_unix(&self) -> Duration {
-        let end = |last: &FragmentPlace| last.captured_unix + time(last.ticks);
+        let end = |last: &FragmentPlace| last.captured_unix + time_of_ticks(last.ticks);
         self.fragments.last().map_or(self.head.started_unix, end)
     }
-}
-
-/// The time of ticks of a file.
-pub(super) fn time(ticks: u64) -> Duration {
-    // A tick is 100 000/9 ns.
-    Duration::from_nanos(ticks.saturating_mul(100_000) / 9)
 }
 
 /// The ticks of a time.

@@ -1,9 +1,11 @@
 use super::super::clips;
-use super::super::testing::{FILES, Folder, blocks, captured, groups, media, milliseconds};
+use super::super::testing::{
+    FILES, Folder, blocks, captured, groups, media, milliseconds, two_formats,
+};
 use crate::base::{BBox, Size};
 use crate::media::{Codec, CodedUnit};
 use crate::record::scene::{Scene, SceneObject};
-use crate::record::testing::{Camera, format};
+use crate::record::testing::Camera;
 
 use super::*;
 
@@ -158,12 +160,7 @@ fn the_last_frame_before_a_gap_lasts_as_long_as_the_gap() {
 #[test]
 fn another_format_begins_another_video() {
     let folder = Folder::new();
-    let mut camera = Camera::new();
-    let first = groups(&mut camera, 2);
-    camera.format = format(1280);
-    let second = groups(&mut camera, 2);
-    folder.record(&first);
-    folder.record(&second);
+    let [first, second] = two_formats(&folder);
     let (from, until) = (
         captured(&first[0][0]),
         captured(&second[1][4]) + milliseconds(1),

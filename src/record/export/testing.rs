@@ -14,7 +14,7 @@ use crate::media::CodedUnit;
 use crate::record::layout::Place;
 use crate::record::mp4::{self, FileHead, PlainSample};
 use crate::record::scene::Scene;
-use crate::record::testing::Camera;
+use crate::record::testing::{Camera, format};
 
 /// The source of all recordings here.
 pub(super) const SOURCE: SourceId = SourceId(3);
@@ -149,4 +149,15 @@ pub(super) fn milliseconds(count: u64) -> Duration {
 /// A recording of groups of a second.
 pub(super) fn groups(camera: &mut Camera, count: usize) -> Vec<Vec<CodedUnit>> {
     (0..count).map(|_| camera.group(5)).collect()
+}
+
+/// Writes two recordings, the second in another format, and returns their groups.
+pub(super) fn two_formats(folder: &Folder) -> [Vec<Vec<CodedUnit>>; 2] {
+    let mut camera = Camera::new();
+    let first = groups(&mut camera, 2);
+    camera.format = format(1280);
+    let second = groups(&mut camera, 2);
+    folder.record(&first);
+    folder.record(&second);
+    [first, second]
 }

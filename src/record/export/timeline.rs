@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::super::mp4::{FrameAt, PlainFrame};
-use super::recording::{ticks, time};
+use super::recording::ticks;
+use crate::record::mp4::time_of_ticks;
 
 /// Overlaps up to this are differences of clocks, and the later recording is moved.
 const LARGEST_OVERLAP_TICKS: u64 = 90_000;
@@ -106,7 +107,7 @@ impl Timeline {
 
     fn note_clock(&mut self, frame: &FrameAt) {
         let media = self.at(frame.presentation_tick);
-        let media = time(media.saturating_sub(self.first_tick));
+        let media = time_of_ticks(media.saturating_sub(self.first_tick));
         let fits = self.clock.last().is_some_and(|&(at, captured)| {
             let expected = captured + media.saturating_sub(at);
             expected.abs_diff(frame.captured_unix) <= CLOCK_TOLERANCE
@@ -156,7 +157,7 @@ impl Gaps {
                 Some((before, usual)) => {
                     // Arrival times jump when a network is jammed; media times do not.
                     let since = frame.presentation_tick.abs_diff(before);
-                    if time(since.saturating_sub(usual)) > LONGEST_PAUSE {
+                    if time_of_ticks(since.saturating_sub(usual)) > LONGEST_PAUSE {
                         self.expect(frame.captured_unix);
                         usual
                     } else {
@@ -165,7 +166,7 @@ impl Gaps {
                 }
             };
             self.before = Some((frame.presentation_tick, usual));
-            let expected = Some(frame.captured_unix + time(usual));
+            let expected = Some(frame.captured_unix + time_of_ticks(usual));
             self.expected = self.expected.max(expected);
         }
     }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::io;
 
-use super::super::testing::{Folder, blocks, captured, groups, milliseconds};
+use super::super::testing::{Folder, blocks, captured, groups, milliseconds, two_formats};
 use super::super::verify::verify;
 use super::*;
 use crate::media::CodedUnit;
-use crate::record::testing::{Camera, format, scene_of};
+use crate::record::testing::{Camera, scene_of};
 
 /// The names and the contents of an archive of files that are not large, in order: each file has its descriptor behind it.
 fn unpacked(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
@@ -95,12 +95,7 @@ fn an_archive_has_the_files_of_an_export_which_verify() {
 #[test]
 fn all_videos_are_in_the_archive() {
     let folder = Folder::new();
-    let mut camera = Camera::new();
-    let first = groups(&mut camera, 2);
-    camera.format = format(1280);
-    let second = groups(&mut camera, 2);
-    folder.record(&first);
-    folder.record(&second);
+    let [first, second] = two_formats(&folder);
     let request = folder.request(captured(&first[0][0]), captured(&second[1][4]));
     let mut archive = Vec::new();
     export_zip(&request, &mut archive, &Stop::default()).expect("an export");

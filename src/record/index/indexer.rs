@@ -248,14 +248,13 @@ impl<F: RecordingFiles> Indexer<F> {
         let changes = self.changes.take();
         // First what can't fail: after an error the rest is found by comparison.
         for (&key, &change) in &changes {
+            self.open.remove(&key);
+            self.closed.remove(&key);
             match change {
-                Change::Opened => self.open.insert(key),
-                Change::Closed | Change::Removed => self.open.remove(&key),
-            };
-            match change {
-                Change::Opened | Change::Removed => self.closed.remove(&key),
-                Change::Closed => self.closed.insert(key),
-            };
+                Change::Opened => drop(self.open.insert(key)),
+                Change::Closed => drop(self.closed.insert(key)),
+                Change::Removed => {}
+            }
         }
         let is_closed = |change: &&Change| **change == Change::Closed;
         let is_late = changes.values().filter(is_closed).count() > BATCH;

@@ -24,6 +24,21 @@ const KEPT: usize = 4;
 /// No file is longer: its media times have 31 bits, 6.6 h.
 const LONGEST_FILE_MS: u64 = 24_000_000;
 
+/// Times that are in order by their starts, of which those that are at most a second apart become one.
+pub fn joined_times(times: impl IntoIterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
+    let longest_change_ms = LONGEST_CHANGE.as_millis() as u64;
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for (start_ms, end_ms) in times {
+        match joined.last_mut() {
+            Some((_, end)) if start_ms <= end.saturating_add(longest_change_ms) => {
+                *end = end_ms.max(*end);
+            }
+            _ => joined.push((start_ms, end_ms)),
+        }
+    }
+    joined
+}
+
 /// The index of a folder of recordings, for reading. All calls block, for some milliseconds if the disk is not busy. A recorder may
 /// write meanwhile, and its rows show in the next query.
 #[derive(Debug)]
@@ -156,18 +171,8 @@ impl Library {
             })?;
             times.collect::<Result<Vec<_>, _>>()
         })?;
-        let longest_change_ms = LONGEST_CHANGE.as_millis() as u64;
-        let mut recorded: Vec<(u64, u64)> = Vec::new();
-        for (start_ms, end_ms) in times {
-            let (start_ms, end_ms) = (start_ms.max(from_ms), end_ms.min(to_ms));
-            match recorded.last_mut() {
-                Some((_, end)) if start_ms <= end.saturating_add(longest_change_ms) => {
-                    *end = end_ms.max(*end);
-                }
-                _ => recorded.push((start_ms, end_ms)),
-            }
-        }
-        Ok(recorded)
+        let inside = |(start_ms, end_ms): (u64, u64)| (start_ms.max(from_ms), end_ms.min(to_ms));
+        Ok(joined_times(times.into_iter().map(inside)))
     }
 
     /// The recordings that have a part between `from_ms` and `to_ms`, by start, in milliseconds since the Unix epoch.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::record::scene::Scene;
 
 /// The longest time for which a track may be unseen. The tracker ends tracks much earlier.
-pub(super) const TRACK_GAP_MS: u64 = 10_000;
+pub const TRACK_GAP_MS: u64 = 10_000;
 
 /// A track of a source: its number and its class.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

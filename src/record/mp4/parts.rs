@@ -10,6 +10,12 @@ use crate::record::scene::Scene;
 /// Ticks a second of all media times in a file.
 pub(in crate::record) const TIMESCALE: u32 = 90_000;
 
+/// The time of ticks of a file.
+pub fn time_of_ticks(ticks: u64) -> Duration {
+    // A tick is 100 000/9 ns.
+    Duration::from_nanos(ticks.saturating_mul(100_000) / 9)
+}
+
 /// The most bytes of a fragment, and of any box that a reader accepts: 2 s of 250 Mbit/s.
 pub(in crate::record) const LARGEST_BYTES: u64 = 64 << 20;
 

@@ -8,11 +8,12 @@ use bytes::Bytes;
 
 use super::super::fragment_reader::FragmentReader;
 use super::super::mp4::{self, FragmentPlace, FrameAt, ReadError};
-use super::contents::{Contents, end, time};
+use super::contents::{Contents, end};
 use super::frames::MARGIN;
 use super::name::RecordingName;
 use super::scenes::{FrameTime, nearest as nearest_frame};
 use crate::media::{CodedFrame, TimedUnit};
+use crate::record::mp4::time_of_ticks;
 
 /// The most that is read for a frame, and the most frames that are decoded for it: those of 20 s at 30 frames a second.
 const MOST_BYTES: u64 = 32 << 20;
@@ -111,7 +112,7 @@ pub(super) fn read(
     };
     let units = units.into_iter().map(|(tick, data)| TimedUnit {
         data,
-        presentation: time(tick.abs_diff(first)),
+        presentation: time_of_ticks(tick.abs_diff(first)),
     });
     Ok(Some(CodedFrame {
         format,

@@ -4,6 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use super::super::mp4::{self, FragmentPlace, ReadError};
+use crate::record::mp4::time_of_ticks;
 
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,11 +94,5 @@ impl Contents {
 
 /// Capture time of the end of a fragment, by the durations of its frames.
 pub(super) fn end(place: &FragmentPlace) -> Duration {
-    place.captured_unix + time(place.ticks)
-}
-
-/// The time of ticks of a file.
-pub(super) fn time(ticks: u64) -> Duration {
-    // A tick is 100 000/9 ns.
-    Duration::from_nanos(ticks.saturating_mul(100_000) / 9)
+    place.captured_unix + time_of_ticks(place.ticks)
 }

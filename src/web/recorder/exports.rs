@@ -14,7 +14,6 @@ use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -265,8 +264,7 @@ fn file_name(wanted: &ExportWanted) -> String {
 fn time(unix_ms: u64) -> String {
     let seconds = i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX);
     let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
-    let time = time.to_zoned(TimeZone::UTC);
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    time.to_string()
 }
 
 #[cfg(test)]
