@@ -89,11 +89,13 @@ pub(crate) fn measure_beside_recorder() {
         recording::CAMERA
     );
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    // Of its own: the wall is told about its camera alone.
+    let (_recorders_broker, recorders_mqtt) = broker();
     let ages_beside = |records: bool| {
         let recorded = Cameras::footage(recording::CAMERAS, recording::CAMERA);
         let dir = tempfile::tempdir_in(cache_dir()).expect("a folder for recordings");
         let file = dir.path().join("nvr.toml");
-        let mut command = recording::processor(&recorded, &file, mqtt, free_port());
+        let mut command = recording::processor(&recorded, &file, recorders_mqtt, free_port());
         command.stdout(Stdio::null());
         if records {
             command.arg("--record").arg(dir.path());
@@ -169,8 +171,9 @@ fn sample(wall: &Arc<Wall>, first: First) -> (Vec<f64>, Vec<f64>) {
     while ages.len() < FRAMES {
         assert!(
             start.elapsed() < WARM_UP + FRAME * FRAMES as u32 * 2,
-            "the wall showed {} frames only",
-            ages.len()
+            "the wall showed {} frames only; {:?}",
+            ages.len(),
+            wall.state().tiles
         );
         std::thread::sleep(LOOK);
         let Some(scene) = wall.picture(0, Duration::from_millis(100)) else {

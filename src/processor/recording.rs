@@ -217,7 +217,7 @@ impl Directories {
     fn tell(&self, pipeline: &Pipeline) {
         let first = self.first.report();
         let next = self.next.as_ref();
-        let next = next.map(|next| (next, next.report()));
+        let next = next.map(|next| (next, next.report(), next.refusal()));
         for source in pipeline.sources.load().values() {
             if source.settings().record == RecordChoice::Off {
                 source.set_recording(None);
@@ -226,8 +226,9 @@ impl Directories {
             let status = match not_recordable(source) {
                 Some(reason) => refusal(RecordingState::Refused, reason),
                 None => {
-                    let next = next.as_ref().map(|(next, report)| InNext {
+                    let next = next.as_ref().map(|(next, report, refusal)| InNext {
                         dir: next.path(),
+                        refusal: refusal.as_ref().map(|reason| reason.as_str()),
                         state: next.state(source.id, report.as_ref()),
                         is_open: source.is_in_next(),
                     });

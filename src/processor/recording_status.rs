@@ -10,6 +10,8 @@ use crate::record::RecordingState;
 pub(super) struct InNext<'a> {
     /// The directory.
     pub(super) dir: &'a Path,
+    /// Why its recorder does not run.
+    pub(super) refusal: Option<&'a str>,
     /// The state there.
     pub(super) state: RecordingState,
     /// Whether it takes what the camera sends now. After a failure of the first directory it does so from the next key frame on.
@@ -50,7 +52,15 @@ pub(super) fn status(first: RecordingState, next: Option<InNext<'_>>) -> Recordi
         {
             of(state)
         }
-        (first, _) => of(first),
+        (first, _) => {
+            let mut status = of(first);
+            // Now, and not when it is needed.
+            if let (None, Some(refusal)) = (&status.reason, next.refusal) {
+                let dir = next.dir.display();
+                status.reason = Some(format!("{dir} could not take over: {refusal}"));
+            }
+            status
+        }
     }
 }
 
@@ -90,8 +100,17 @@ mod tests {
     }
 
     fn shown(first: RecordingState, next: Option<(RecordingState, bool)>) -> String {
+        told(first, next, None)
+    }
+
+    fn told(
+        first: RecordingState,
+        next: Option<(RecordingState, bool)>,
+        refusal: Option<&str>,
+    ) -> String {
         let next = next.map(|(state, is_open)| InNext {
             dir: Path::new("/mnt/b"),
+            refusal,
             state,
             is_open,
         });
@@ -145,6 +164,23 @@ mod tests {
         );
         let next = Some((failing("can't create /mnt/b"), false));
         assert_eq!(shown(RecordingState::Recording, next), "recording");
+    }
+
+    #[test]
+    fn a_next_directory_whose_recorder_does_not_run_is_told_before_it_is_needed() {
+        use RecordingState::{Armed, NotRecordable, Recording, Waiting};
+        let refused = "can't create /mnt/b";
+        let of = |first| told(first, Some((failing(refused), false)), Some(refused));
+        let because = "/mnt/b could not take over: can't create /mnt/b";
+        assert_eq!(of(Recording), format!("recording: {because}"));
+        assert_eq!(of(Armed), format!("armed: {because}"));
+        assert_eq!(of(Waiting), format!("waiting: {because}"));
+        let reason = "it sends MJPEG".to_owned();
+        assert_eq!(of(NotRecordable { reason }), "refused: it sends MJPEG");
+        assert_eq!(
+            of(failing("the disk is full")),
+            "failing: the disk is full; and the next directory fails: can't create /mnt/b"
+        );
     }
 
     #[test]

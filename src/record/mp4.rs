@@ -29,7 +29,7 @@ mod tail;
 mod times;
 
 pub(super) use fragment::fragment_with_scenes;
-pub(super) use head::{head, read_head};
+pub(super) use head::{begins_sealed, head, read_head};
 pub use parts::time_of_ticks;
 pub(super) use parts::{
     FileEnding, FileHead, FragmentContent, FragmentPlace, FrameAt, ReadError, Reading,

@@ -2,7 +2,8 @@
 //!
 //! A mark in `.nvr-open` names each file that was not closed for sure ([`super::layout`]). Such a file is read in whole even if it
 //! ends with a tail: after a loss of power the tail may be on the disk, and what was written before it not. The mark is removed
-//! last, so a recovery that is interrupted begins again.
+//! last, so a recovery that is interrupted begins again. After a return to an older version of this program, a file that only the newer
+//! one understands is left to it.
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,13 @@ pub enum RecoveryOutcome {
         /// Its bytes.
         bytes: u64,
         /// The damage.
+        reason: String,
+    },
+    /// It was written by another version of this program, which can read it. It is left as it is, with its mark, for that version.
+    Left {
+        /// Its bytes.
+        bytes: u64,
+        /// What this version does not understand.
         reason: String,
     },
     /// The disk refused it. The next start tries again.
@@ -97,8 +105,12 @@ fn recover_file<D: RecordingDisk>(
             let bytes = disk.size(path).map_err(DiskFault::of("read", path))?;
             let outcome = match mp4::read(&mut reader) {
                 Err(ReadError::Io(error)) => return Err(DiskFault::of("read", path)(error)),
-                Err(error @ ReadError::Damaged { .. }) => {
-                    remove(disk, path, bytes, error.to_string())?
+                Err(ReadError::Damaged { at, reason }) => {
+                    let reason = format!("byte {at}: {reason}");
+                    if begins_sealed(disk, path)? {
+                        return Ok(Some(RecoveryOutcome::Left { bytes, reason }));
+                    }
+                    remove(disk, path, bytes, reason)?
                 }
                 Ok(reading) if reading.fragments.is_empty() => {
                     remove(disk, path, bytes, "it has no sound fragment".to_owned())?
@@ -116,6 +128,12 @@ fn recover_file<D: RecordingDisk>(
     let removed = disk.remove(&mark);
     removed.map_err(DiskFault::of("remove", &mark))?;
     Ok(outcome)
+}
+
+/// Whether the file is sound as far as this can be told without knowing what is in it.
+fn begins_sealed<D: RecordingDisk>(disk: &D, path: &Path) -> Result<bool, DiskFault> {
+    let mut reader = disk.read(path).map_err(DiskFault::of("read", path))?;
+    mp4::begins_sealed(&mut reader).map_err(DiskFault::of("read", path))
 }
 
 fn remove<D: RecordingDisk>(
@@ -178,6 +196,9 @@ impl RecoveryOutcome {
             }
             Self::Removed { bytes, reason } => {
                 tracing::warn!(%path, bytes, reason, "a recording with nothing sound in it is removed");
+            }
+            Self::Left { bytes, reason } => {
+                tracing::warn!(%path, bytes, reason, "a recording of another version of this program is left for that version to close");
             }
             Self::Failed { reason } => {
                 tracing::error!(%path, reason, "a recording can't be closed");

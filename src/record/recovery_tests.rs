@@ -1,6 +1,7 @@
 use std::io;
 
 use super::*;
+use crate::base::Checksum;
 use crate::media::CodedUnit;
 use crate::record::model_disk::ModelDisk;
 use crate::record::mp4::FileHead;
@@ -127,6 +128,55 @@ fn a_tail_is_not_trusted_when_what_it_follows_is_damaged() {
         matches!(outcome(&disk), Some(RecoveryOutcome::Cut { kept_bytes, .. }) if kept_bytes == kept as u64)
     );
     assert!(is_closed(&disk, 1));
+}
+
+/// A file whose head says something else in the place of `text`, `skipped` bytes after it, and is sealed like that.
+fn of_another_version(text: &[u8], skipped: usize, says: &[u8]) -> Vec<u8> {
+    let [mut head, first, ..] = blocks();
+    let found = head.windows(text.len()).position(|window| window == text);
+    let at = found.expect("the head has it") + text.len() + skipped;
+    head[at..][..says.len()].copy_from_slice(says);
+    let crc_at = head.len() - 4;
+    let crc = Checksum::of(&head[..crc_at]);
+    head[crc_at..].copy_from_slice(&crc.to_be_bytes());
+    [head, first].concat()
+}
+
+#[test]
+fn a_file_of_another_version_of_the_program_is_left_to_it() {
+    let version = of_another_version(b"uuid", 16, &[2]);
+    let codec = of_another_version(b"stsd", 12, b"av01");
+    for (content, why) in [
+        (version, "the seal has version 2; this program reads 1"),
+        (codec, "`moov` has no H.264 or H.265 track"),
+    ] {
+        let disk = disk(&content);
+        for _ in 0..2 {
+            let Some(RecoveryOutcome::Left { bytes, reason }) = outcome(&disk) else {
+                panic!("it is left: {why}");
+            };
+            assert_eq!(bytes, content.len() as u64);
+            assert!(reason.ends_with(why), "{reason}");
+            assert_eq!(disk.content(Path::new(PATH)), Some(content.clone()));
+            assert!(disk.content(Path::new(MARK)).is_some());
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_head_is_damaged_is_removed() {
+    let content = blocks().concat();
+    let head_bytes = blocks()[0].len();
+    for at in (0..head_bytes).step_by(3) {
+        let mut damaged = content.clone();
+        damaged[at] ^= 0x10;
+        let disk = disk(&damaged);
+        assert!(
+            matches!(outcome(&disk), Some(RecoveryOutcome::Removed { .. })),
+            "{at}"
+        );
+        assert_eq!(disk.files().len(), 0, "{at}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The head of a file: the format of its frames, its id, source and start.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use mp4_atom::{
 
 use super::boxes::{find, split_box, write, write_box};
 use super::parts::{FileHead, ReadError, TIMESCALE, TRACK};
-use super::seal::{BlockKind, Seal, seal};
+use super::seal::{BlockKind, Seal, UUID, seal};
 use super::source::Source;
 use super::times::nanoseconds;
 use crate::base::{Size, SourceId};
@@ -173,9 +173,7 @@ pub(in crate::record) fn read_head(input: &mut impl Read) -> Result<FileHead, Re
 }
 
 /// Reads the head and checks its seal.
-pub(super) fn head_block<R: std::io::BufRead>(
-    source: &mut Source<R>,
-) -> Result<FileHead, ReadError> {
+pub(super) fn head_block<R: BufRead>(source: &mut Source<R>) -> Result<FileHead, ReadError> {
     let missing = || ReadError::damaged(0, "the file is empty");
     let file_type = source.next_box()?.ok_or_else(missing)?;
     file_type.expect(b"ftyp")?;
@@ -185,6 +183,29 @@ pub(super) fn head_block<R: std::io::BufRead>(
     let seal = source.required(b"uuid")?;
     let seal = source.seal(&seal, BlockKind::Head, None)?;
     file_head(&body, &seal).map_err(|reason| ReadError::damaged(movie.at, reason))
+}
+
+/// Whether a file begins with a block that is whole by its seal, also one of another version of the format, or of a codec that this
+/// program does not know.
+///
+/// # Errors
+/// If the system can't read it.
+pub(in crate::record) fn begins_sealed(input: &mut impl Read) -> io::Result<bool> {
+    match first_seal(&mut Source::new(BufReader::new(input), 0)) {
+        Ok(body) => Ok(body.is_some_and(|body| body.starts_with(&UUID))),
+        Err(ReadError::Io(error)) => Err(error),
+        Err(ReadError::Damaged { .. }) => Ok(false),
+    }
+}
+
+fn first_seal<R: BufRead>(source: &mut Source<R>) -> Result<Option<Vec<u8>>, ReadError> {
+    while let Some(found) = source.next_box()? {
+        if found.is(b"uuid") {
+            return source.sealed(&found, Vec::new()).map(Some);
+        }
+        source.skip(&found)?;
+    }
+    Ok(None)
 }
 
 fn file_head(movie: &[u8], seal: &Seal) -> Result<FileHead, &'static str> {

@@ -23,7 +23,8 @@ use crate::base::Checksum;
 pub(super) const UUID: [u8; 16] = [
     0xd1, 0x1a, 0x7d, 0xda, 0xb7, 0x9b, 0x4f, 0xcd, 0x98, 0xaf, 0x22, 0x45, 0xdf, 0xfd, 0x10, 0xa4,
 ];
-/// The version of the format.
+/// The version of the format. Whatever programs of this version would call damaged needs the next one: they cut off damaged blocks, and
+/// leave alone what has another version.
 const VERSION: u8 = 1;
 /// Length of the checksum.
 pub(super) const CRC_BYTES: usize = 4;

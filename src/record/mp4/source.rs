@@ -215,31 +215,12 @@ impl<R: BufRead> Source<R> {
     pub(super) fn seal_begun(
         &mut self,
         header: &BoxHeader,
-        mut body: Vec<u8>,
+        body: Vec<u8>,
         kind: BlockKind,
         expected: Option<(u64, u32)>,
     ) -> Result<Seal, ReadError> {
         let block_at = self.block_at;
-        if header.body_bytes < SMALLEST_BODY as u64 {
-            return Err(ReadError::damaged(header.at, "the seal is too short"));
-        }
-        let sealed_bytes = header.body_bytes - (CRC_BYTES + body.len()) as u64;
-        self.pass_all(header, sealed_bytes, |piece| {
-            body.extend_from_slice(piece);
-        })?;
-        let computed = self.crc.take().map(|crc| crc.value().to_be_bytes());
-        let mut written = Vec::with_capacity(CRC_BYTES);
-        self.pass_all(header, CRC_BYTES as u64, |piece| {
-            written.extend_from_slice(piece);
-        })?;
-        self.block_at = self.at;
-        if let Some(computed) = computed {
-            self.crc = Some(Checksum::default());
-            if written != computed {
-                let reason = format!("wrong checksum of bytes {block_at} to {}", header.end());
-                return Err(ReadError::damaged(block_at, reason));
-            }
-        }
+        let body = self.sealed(header, body)?;
         let seal = Seal::parse(&body).map_err(|reason| ReadError::damaged(header.at, reason))?;
         let differs = |reason: String| Err(ReadError::damaged(block_at, reason));
         if let Some((id, sequence)) = expected {
@@ -261,5 +242,36 @@ impl<R: BufRead> Source<R> {
             return differs(format!("the seal is for {} bytes", seal.sealed_bytes));
         }
         Ok(seal)
+    }
+
+    /// Reads the body of a seal, of any version, without its checksum, and checks that if all of the block was read. `body` is what was
+    /// read of it. The next block begins after it.
+    pub(super) fn sealed(
+        &mut self,
+        header: &BoxHeader,
+        mut body: Vec<u8>,
+    ) -> Result<Vec<u8>, ReadError> {
+        let block_at = self.block_at;
+        if header.body_bytes < SMALLEST_BODY as u64 {
+            return Err(ReadError::damaged(header.at, "the seal is too short"));
+        }
+        let sealed_bytes = header.body_bytes - (CRC_BYTES + body.len()) as u64;
+        self.pass_all(header, sealed_bytes, |piece| {
+            body.extend_from_slice(piece);
+        })?;
+        let computed = self.crc.take().map(|crc| crc.value().to_be_bytes());
+        let mut written = Vec::with_capacity(CRC_BYTES);
+        self.pass_all(header, CRC_BYTES as u64, |piece| {
+            written.extend_from_slice(piece);
+        })?;
+        self.block_at = self.at;
+        if let Some(computed) = computed {
+            self.crc = Some(Checksum::default());
+            if written != computed {
+                let reason = format!("wrong checksum of bytes {block_at} to {}", header.end());
+                return Err(ReadError::damaged(block_at, reason));
+            }
+        }
+        Ok(body)
     }
 }

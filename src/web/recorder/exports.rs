@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::unfold;
+use futures_util::stream::{empty, unfold};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -78,7 +78,10 @@ impl Exports {
             (header::CONTENT_DISPOSITION, place),
         ];
         if *method == Method::HEAD {
-            return self.check(wanted).await.map(|_| fixed.into_response());
+            self.check(wanted).await?;
+            // Not a body of known length, which would be said to be 0.
+            let unknown = Body::from_stream(empty::<io::Result<Bytes>>());
+            return Ok((fixed, unknown).into_response());
         }
         let download = self.begin(wanted, address).await?;
         let pieces = unfold(download, async |mut download| {
