@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Wall;
+use crate::base::sync::lock;
 use crate::base::{SourceId, private_file};
 use crate::control::Problem;
 use crate::media;
@@ -69,6 +70,7 @@ impl Wall {
     /// # Errors
     /// If no scene was composed in time, or a file can't be written. An old file stays intact then.
     pub fn save(&self, path: &Path) -> Result<(), SnapshotError> {
+        let _one = lock(&self.snapshots);
         for head in 0..self.heads().len() {
             let scene = self
                 .picture(head, PICTURE_LIMIT)

@@ -55,7 +55,8 @@ fn pictures(file: &Path, codec: &str) -> Vec<Vec<u8>> {
         ],
     );
     assert!(read.status.success(), "{path}: {read:?}");
-    assert_eq!(String::from_utf8_lossy(&read.stderr), "", "{path}");
+    assert_eq!(words(&read), [""; 0], "{path}");
+    decodes_in_order(file);
     let mut units: Vec<Vec<u8>> = Vec::new();
     let mut rest = read.stdout.as_slice();
     let start = |bytes: &[u8]| bytes.windows(3).position(|three| three == [0, 0, 1]);
@@ -77,17 +78,38 @@ fn pictures(file: &Path, codec: &str) -> Vec<Vec<u8>> {
     units
 }
 
+/// What ffmpeg says, other than of its own output, in which it rounds times to frames: where a camera has stalled, two may come to one.
+fn words(said: &Output) -> Vec<String> {
+    let words = String::from_utf8_lossy(&said.stderr);
+    words
+        .lines()
+        .filter(|line| !line.contains("non monotonically increasing dts"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Checks that each frame in a file is to be decoded after the one before it.
+fn decodes_in_order(file: &Path) {
+    let path = file.to_str().expect("a plain path");
+    let entries = ["-show_entries", "packet=dts", "-of", "csv=p=0", path];
+    let listed = run("ffprobe", &[&["-v", "error"], entries.as_slice()].concat());
+    let times: Vec<i64> = String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .map(|line| line.trim_end_matches(',').parse().expect("a time"))
+        .collect();
+    assert!(!times.is_empty(), "{path}: {listed:?}");
+    assert!(
+        times.is_sorted_by(|one, other| one < other),
+        "{path}: {times:?}"
+    );
+}
+
 /// Checks that a file is played by other programs without a word.
 pub(crate) fn plays(file: &Path) {
     let path = file.to_str().expect("a plain path");
     let played = run("ffmpeg", &["-v", "warning", "-i", path, "-f", "null", "-"]);
     assert!(played.status.success(), "{path}: {played:?}");
-    let words = String::from_utf8_lossy(&played.stderr).into_owned();
-    // Of the program's own output, which rounds times to frames.
-    let words = words
-        .lines()
-        .filter(|line| !line.contains("non monotonically increasing dts"));
-    assert_eq!(words.collect::<Vec<_>>(), [""; 0], "{path}");
+    assert_eq!(words(&played), [""; 0], "{path}");
     let found = run("gst-discoverer-1.0", &[path]);
     assert!(found.status.success(), "{path}: {found:?}");
 }

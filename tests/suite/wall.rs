@@ -7,6 +7,7 @@ mod events;
 mod load;
 mod many_topics;
 mod settings;
+mod snapshots;
 mod states;
 mod unbroken;
 mod unusual_events;
