@@ -89,7 +89,7 @@ pub(crate) fn measure_beside_recorder() {
         recording::CAMERA
     );
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    // Of its own: the wall is told about its camera alone.
+    // The recorder has another broker, so that the wall hears of its own camera only.
     let (_recorders_broker, recorders_mqtt) = broker();
     let ages_beside = |records: bool| {
         let recorded = Cameras::footage(recording::CAMERAS, recording::CAMERA);

@@ -23,7 +23,8 @@ impl PartialFile {
     /// Those of the system.
     pub fn create(target: &Path) -> io::Result<Self> {
         let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".partial-{}", std::process::id()));
+        // Each its own: two may be written for one target, and one may be left over from a loss of power.
+        name.push(format!(".partial-{:016x}", fastrand::u64(..)));
         let path = target.with_file_name(name);
         let file = OpenOptions::new()
             .write(true)
@@ -35,6 +36,18 @@ impl PartialFile {
             path,
             target: target.to_owned(),
         })
+    }
+
+    /// Creates the file with the permissions of the older one, if there is one.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn replacing(target: &Path) -> io::Result<Self> {
+        let partial = Self::create(target)?;
+        if let Ok(old) = std::fs::metadata(target) {
+            partial.file.set_permissions(old.permissions())?;
+        }
+        Ok(partial)
     }
 
     /// The file, for writing.
@@ -79,7 +92,9 @@ impl Drop for PartialFile {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
     use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -100,6 +115,28 @@ mod tests {
         partial.finish().expect("finished");
         assert_eq!(names(), 1);
         assert_eq!(std::fs::read(&target).expect("it is there"), b"new");
+    }
+
+    #[test]
+    fn two_files_for_one_target_are_written_at_once_and_keep_its_permissions() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let target = dir.path().join("out.png");
+        std::fs::write(&target, "old").expect("written");
+        std::fs::set_permissions(&target, Permissions::from_mode(0o640)).expect("it is ours");
+        let [one, other] = [(); 2].map(|()| PartialFile::replacing(&target).expect("created"));
+        one.file().write_all(b"one").expect("written");
+        other.file().write_all(b"other").expect("written");
+        for (partial, content) in [(one, "one"), (other, "other")] {
+            partial.finish().expect("finished");
+            assert_eq!(
+                std::fs::read_to_string(&target).expect("it is there"),
+                content
+            );
+        }
+        let permissions = std::fs::metadata(&target)
+            .expect("it is there")
+            .permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o640);
     }
 
     #[test]

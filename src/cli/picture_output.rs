@@ -64,10 +64,7 @@ impl PictureOutput {
     pub(super) fn write(&self, picture: &RgbImage) -> anyhow::Result<()> {
         let written = || -> Result<(), ImageError> {
             let bytes = self.encoded(picture)?;
-            let partial = PartialFile::create(&self.path)?;
-            if let Ok(old) = std::fs::metadata(&self.path) {
-                partial.file().set_permissions(old.permissions())?;
-            }
+            let partial = PartialFile::replacing(&self.path)?;
             partial.file().write_all(&bytes)?;
             partial.finish()?;
             Ok(())

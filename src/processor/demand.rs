@@ -6,8 +6,8 @@ use crate::base::sync::lock;
 use crate::config::DecodeChoice;
 use crate::media::{Output, OutputControl};
 
-/// Pictures per second that are decoded where there is no detector and nobody asks for one: one at the start of a session, and then one in a
-/// quarter of an hour. Decoding is most of what a camera costs, and recording needs none.
+/// Pictures per second that are decoded without a detector and without viewers: the first one of a session, and then one every 15 minutes.
+/// Decoding is most of what a camera costs, and recording does not need it.
 const IDLE_FPS: f64 = 0.001;
 
 /// What is wanted of one source.

@@ -217,7 +217,7 @@ impl Directories {
     fn tell(&self, pipeline: &Pipeline) {
         let first = self.first.report();
         let next = self.next.as_ref();
-        let next = next.map(|next| (next, next.report(), next.refusal()));
+        let next = next.map(|next| (next, next.report()));
         for source in pipeline.sources.load().values() {
             if source.settings().record == RecordChoice::Off {
                 source.set_recording(None);
@@ -226,9 +226,9 @@ impl Directories {
             let status = match not_recordable(source) {
                 Some(reason) => refusal(RecordingState::Refused, reason),
                 None => {
-                    let next = next.as_ref().map(|(next, report, refusal)| InNext {
+                    let next = next.as_ref().map(|(next, report)| InNext {
                         dir: next.path(),
-                        refusal: refusal.as_ref().map(|reason| reason.as_str()),
+                        runs: report.is_some(),
                         state: next.state(source.id, report.as_ref()),
                         is_open: source.is_in_next(),
                     });

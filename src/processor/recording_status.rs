@@ -10,8 +10,8 @@ use crate::record::RecordingState;
 pub(super) struct InNext<'a> {
     /// The directory.
     pub(super) dir: &'a Path,
-    /// Why its recorder does not run.
-    pub(super) refusal: Option<&'a str>,
+    /// Whether its recorder runs.
+    pub(super) runs: bool,
     /// The state there.
     pub(super) state: RecordingState,
     /// Whether it takes what the camera sends now. After a failure of the first directory it does so from the next key frame on.
@@ -52,15 +52,16 @@ pub(super) fn status(first: RecordingState, next: Option<InNext<'_>>) -> Recordi
         {
             of(state)
         }
-        (first, _) => {
-            let mut status = of(first);
-            // Now, and not when it is needed.
-            if let (None, Some(refusal)) = (&status.reason, next.refusal) {
-                let dir = next.dir.display();
-                status.reason = Some(format!("{dir} could not take over: {refusal}"));
+        // Told now, and not when it is needed.
+        (first, RecordingState::Failing { reason, .. }) if !next.runs => {
+            let status = of(first);
+            let could_not = || format!("{} could not take over: {reason}", next.dir.display());
+            RecordingStatus {
+                reason: Some(status.reason.unwrap_or_else(could_not)),
+                ..status
             }
-            status
         }
+        (first, _) => of(first),
     }
 }
 
@@ -100,17 +101,13 @@ mod tests {
     }
 
     fn shown(first: RecordingState, next: Option<(RecordingState, bool)>) -> String {
-        told(first, next, None)
+        told(first, next, true)
     }
 
-    fn told(
-        first: RecordingState,
-        next: Option<(RecordingState, bool)>,
-        refusal: Option<&str>,
-    ) -> String {
+    fn told(first: RecordingState, next: Option<(RecordingState, bool)>, runs: bool) -> String {
         let next = next.map(|(state, is_open)| InNext {
             dir: Path::new("/mnt/b"),
-            refusal,
+            runs,
             state,
             is_open,
         });
@@ -170,7 +167,7 @@ mod tests {
     fn a_next_directory_whose_recorder_does_not_run_is_told_before_it_is_needed() {
         use RecordingState::{Armed, NotRecordable, Recording, Waiting};
         let refused = "can't create /mnt/b";
-        let of = |first| told(first, Some((failing(refused), false)), Some(refused));
+        let of = |first| told(first, Some((failing(refused), false)), false);
         let because = "/mnt/b could not take over: can't create /mnt/b";
         assert_eq!(of(Recording), format!("recording: {because}"));
         assert_eq!(of(Armed), format!("armed: {because}"));

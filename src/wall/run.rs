@@ -29,8 +29,6 @@ pub struct Wall {
     pub(super) started: Duration,
     pub(super) runtime: Handle,
     running: Mutex<Option<Running>>,
-    /// Held while a snapshot is written: two at once would write to one file.
-    pub(super) snapshots: Mutex<()>,
 }
 
 pub(super) struct Running {
@@ -71,7 +69,6 @@ impl Wall {
             heartbeats,
             runtime,
             running: Mutex::new(None),
-            snapshots: Mutex::default(),
         });
         *wall.lock() = Some(Running {
             link,

@@ -8,8 +8,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::Wall;
-use crate::base::sync::lock;
-use crate::base::{SourceId, private_file};
+use crate::base::{PartialFile, SourceId};
 use crate::control::Problem;
 use crate::media;
 use crate::web::wall::{WallView, jpeg_within};
@@ -70,7 +69,6 @@ impl Wall {
     /// # Errors
     /// If no scene was composed in time, or a file can't be written. An old file stays intact then.
     pub fn save(&self, path: &Path) -> Result<(), SnapshotError> {
-        let _one = lock(&self.snapshots);
         for head in 0..self.heads().len() {
             let scene = self
                 .picture(head, PICTURE_LIMIT)
@@ -91,22 +89,15 @@ impl Wall {
                 path: path.clone(),
                 source,
             };
-            // Written to a temporary file and renamed, so that readers never see a partial file.
-            let part = path.with_extension("part");
-            let file = private_file(&part).map_err(|err| failed(err.into()))?;
-            // The permissions of an existing file are kept.
-            if let Ok(old) = std::fs::metadata(&path) {
-                file.set_permissions(old.permissions())
-                    .map_err(|err| failed(err.into()))?;
-            }
-            let mut written = std::io::BufWriter::new(file);
+            let partial = PartialFile::replacing(&path).map_err(|err| failed(err.into()))?;
+            let mut written = std::io::BufWriter::new(partial.file());
             image
                 .write_to(&mut written, image::ImageFormat::Png)
                 .map_err(failed)?;
             written
                 .into_inner()
                 .map_err(|err| failed(err.into_error().into()))?;
-            std::fs::rename(&part, &path).map_err(|err| failed(err.into()))?;
+            partial.finish().map_err(|err| failed(err.into()))?;
         }
         Ok(())
     }

@@ -56,7 +56,11 @@ fn pictures(file: &Path, codec: &str) -> Vec<Vec<u8>> {
     );
     assert!(read.status.success(), "{path}: {read:?}");
     assert_eq!(words(&read), [""; 0], "{path}");
-    decodes_in_order(file);
+    let times = decode_times(file);
+    assert!(
+        times.is_sorted_by(|one, other| one < other),
+        "{path}: {times:?}"
+    );
     let mut units: Vec<Vec<u8>> = Vec::new();
     let mut rest = read.stdout.as_slice();
     let start = |bytes: &[u8]| bytes.windows(3).position(|three| three == [0, 0, 1]);
@@ -78,7 +82,8 @@ fn pictures(file: &Path, codec: &str) -> Vec<Vec<u8>> {
     units
 }
 
-/// What ffmpeg says, other than of its own output, in which it rounds times to frames: where a camera has stalled, two may come to one.
+/// What ffmpeg says, without remarks on the file that it writes itself: it rounds times to frames there, so two frames of a camera that
+/// has stalled may get the same time.
 fn words(said: &Output) -> Vec<String> {
     let words = String::from_utf8_lossy(&said.stderr);
     words
@@ -88,20 +93,28 @@ fn words(said: &Output) -> Vec<String> {
         .collect()
 }
 
-/// Checks that each frame in a file is to be decoded after the one before it.
-fn decodes_in_order(file: &Path) {
+/// The decode times of the pictures in a file in the order in which they stand there, as another program reads them.
+fn decode_times(file: &Path) -> Vec<i64> {
     let path = file.to_str().expect("a plain path");
-    let entries = ["-show_entries", "packet=dts", "-of", "csv=p=0", path];
-    let listed = run("ffprobe", &[&["-v", "error"], entries.as_slice()].concat());
-    let times: Vec<i64> = String::from_utf8_lossy(&listed.stdout)
-        .lines()
-        .map(|line| line.trim_end_matches(',').parse().expect("a time"))
-        .collect();
-    assert!(!times.is_empty(), "{path}: {listed:?}");
-    assert!(
-        times.is_sorted_by(|one, other| one < other),
-        "{path}: {times:?}"
+    let listed = run(
+        "ffprobe",
+        &[
+            "-v",
+            "error",
+            "-show_entries",
+            "packet=dts",
+            "-of",
+            "csv=p=0",
+            path,
+        ],
     );
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let times = text
+        .lines()
+        .map(|line| line.trim_end_matches(',').parse().ok());
+    let times = times.collect::<Option<Vec<_>>>();
+    let times = times.filter(|times| !times.is_empty());
+    times.unwrap_or_else(|| panic!("{path}: {listed:?}"))
 }
 
 /// Checks that a file is played by other programs without a word.
@@ -116,23 +129,7 @@ pub(crate) fn plays(file: &Path) {
 
 /// The number of pictures in a file, as another program counts them.
 pub(crate) fn pictures_in(file: &Path) -> u32 {
-    let path = file.to_str().expect("a plain path");
-    let counted = run(
-        "ffprobe",
-        &[
-            "-v",
-            "error",
-            "-count_packets",
-            "-show_entries",
-            "stream=nb_read_packets",
-            "-of",
-            "csv=p=0",
-            path,
-        ],
-    );
-    let text = String::from_utf8_lossy(&counted.stdout).into_owned();
-    let number = text.trim().trim_end_matches(',').parse();
-    number.unwrap_or_else(|_| panic!("{path}: {counted:?}"))
+    decode_times(file).len() as u32
 }
 
 /// Runs `nvr record fsck` on a directory: its exit code and what it says.

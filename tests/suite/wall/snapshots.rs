@@ -1,7 +1,5 @@
 //! Snapshots of a wall.
 
-use std::time::Duration;
-
 use nvr::base::Size;
 use nvr::config::TestPattern;
 
@@ -29,7 +27,6 @@ fn snapshots_that_are_asked_for_at_once_are_each_whole() {
     for _ in 0..20 {
         for _ in 0..3 {
             wall.process.signal("USR1");
-            std::thread::sleep(Duration::from_millis(5));
         }
         let picture = wall.picture();
         assert_eq!(picture.dimensions(), (LARGE.width, LARGE.height));
