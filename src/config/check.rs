@@ -247,15 +247,21 @@ impl Checker<'_> {
         let mut first_index = BTreeMap::new();
         for (index, camera) in cameras.iter().enumerate() {
             let path = format!("camera[{index}]");
-            if let Some(id) = camera.id
-                && let Some(first) = first_index.insert(id, index)
-            {
-                let message =
-                    format!("{id} is already the id of camera[{first}]; ids must be unique");
-                self.report(&format!("{path}.id"), message);
+            for (key, id) in [("id", camera.id), ("main_id", camera.main_id)] {
+                let Some(id) = id else { continue };
+                if let Some((first, of)) = first_index.insert(id, (index, key)) {
+                    let message =
+                        format!("{id} is already the {of} of camera[{first}]; ids must be unique");
+                    self.report(&format!("{path}.{key}"), message);
+                }
             }
-            if let Some(source) = self.camera(&path, camera, &inherited) {
-                sources.insert(source.id, source);
+            if let Some((source, main)) = self.camera(&path, camera, &inherited) {
+                sources.extend(
+                    [Some(source), main]
+                        .into_iter()
+                        .flatten()
+                        .map(|it| (it.id, it)),
+                );
             }
         }
         // A wall without cameras shows how to configure them.
@@ -266,17 +272,19 @@ impl Checker<'_> {
             );
         }
         if let Some(selection) = selection {
+            let own = sources.values().filter(|source| source.sub.is_none());
+            let own: Vec<SourceId> = own.map(|source| source.id).collect();
             for id in &selection.ids {
-                if !first_index.contains_key(&i64::from(id.0)) {
+                if !matches!(first_index.get(&i64::from(id.0)), Some((_, "id"))) {
                     let message = format!(
                         "there is no camera {id}; the file has {}; add it there or by --source {id}=URI",
-                        name_list(sources.keys())
+                        name_list(own.iter())
                     );
                     self.problems
                         .add("camera", Some(&selection.origin), message);
                 }
             }
-            sources.retain(|id, _| selection.ids.contains(id));
+            sources.retain(|_, source| selection.ids.contains(&source.sub.unwrap_or(source.id)));
         }
         sources
     }

@@ -8,15 +8,20 @@ use super::location::SCHEME_REMEDY;
 use super::raw::{JITTER_BUFFER, RawCameraTls};
 use super::{
     AnalysisSettings, Credentials, DecodeChoice, Location, ProblemKind, RawCamera, RawSettings,
-    Secret, SourceSettings, SourceTls, StreamSettings, UriText,
+    RecordChoice, Secret, SourceSettings, SourceTls, StreamSettings, UriText,
 };
 use crate::base::SourceId;
+
+/// Ends the names of main streams that are recorded beside the sub-stream.
+const MAIN_SUFFIX: &str = " (main stream)";
 
 /// Settings of the role that a camera inherits.
 pub(super) struct Inherited {
     stream: StreamChoice,
     analysis: AnalysisSettings,
     event_classes: Option<Vec<String>>,
+    /// Whether a directory of recordings is configured.
+    records: bool,
     stall_limit: Duration,
     start_limit: Duration,
 }
@@ -59,17 +64,19 @@ impl Checker<'_> {
             stream,
             analysis,
             event_classes,
+            records: record.dir.is_some(),
             stall_limit,
             start_limit,
         }
     }
 
+    /// The source of a camera, and the one that records its main stream, if there is one.
     pub(super) fn camera(
         &mut self,
         path: &str,
         raw: &RawCamera,
         inherited: &Inherited,
-    ) -> Option<SourceSettings> {
+    ) -> Option<(SourceSettings, Option<SourceSettings>)> {
         let at = |key: &str| format!("{path}.{key}");
         let id = self.within(path, raw.id());
         let id = id.map(|id| SourceId(id as u32));
@@ -89,7 +96,8 @@ impl Checker<'_> {
         let sub = self.uri(&at("sub_uri"), raw.sub_uri.as_ref());
         let login = self.login(path, raw, [&main, &sub]);
         let wants_sub = inherited.stream == StreamChoice::Sub && raw.sub_uri.is_some();
-        let chosen = if wants_sub { sub } else { main };
+        let main_id = self.main_id(path, raw, wants_sub, inherited.records);
+        let (chosen, other) = if wants_sub { (sub, main) } else { (main, None) };
         let stream = self.stream(
             path,
             raw,
@@ -103,12 +111,12 @@ impl Checker<'_> {
         };
         let (location, in_uri) = chosen?;
         let (tls, jitter_buffer, stall_limit, start_limit) = stream;
-        Some(SourceSettings {
+        let source = SourceSettings {
             id: id?,
             name: raw.name.clone(),
             stream: StreamSettings {
                 location,
-                credentials: in_uri.or(login),
+                credentials: in_uri.or_else(|| login.clone()),
                 transport: raw.transport,
                 jitter_buffer,
                 tls,
@@ -118,7 +126,53 @@ impl Checker<'_> {
             analysis,
             record: raw.record,
             event_classes,
-        })
+            main: main_id,
+            sub: None,
+        };
+        let main = main_id.zip(other).map(|(id, (location, in_uri))| {
+            let name = source.name.clone();
+            let mut stream = source.stream.clone();
+            (stream.location, stream.credentials) = (location, in_uri.or(login));
+            SourceSettings {
+                id,
+                name: Some(name.unwrap_or_else(|| format!("Camera {}", source.id)) + MAIN_SUFFIX),
+                stream,
+                main: None,
+                sub: Some(source.id),
+                ..source.clone()
+            }
+        });
+        Some((source, main))
+    }
+
+    /// The id under which the main stream is recorded beside the sub-stream; nothing where that is not done.
+    fn main_id(
+        &mut self,
+        path: &str,
+        raw: &RawCamera,
+        wants_sub: bool,
+        records: bool,
+    ) -> Option<SourceId> {
+        let id = self.within(path, raw.main_id())?;
+        let path = format!("{path}.main_id");
+        let no_effect = if raw.sub_uri.is_none() {
+            self.report(
+                &path,
+                "records the main stream beside the sub-stream, and there is no sub_uri; add it, or remove main_id",
+            );
+            return None;
+        } else if self.for_wall || !records {
+            return None;
+        } else if !wants_sub {
+            "processor.stream = \"main\" analyses and records the main stream as the camera itself; remove one of them"
+        } else if raw.record == RecordChoice::Off {
+            "record = \"off\" records neither stream; remove one of them"
+        } else {
+            return Some(SourceId(id as u32));
+        };
+        self.warnings
+            .push(format!("{path}: has no effect: {no_effect}"));
+        None
     }
 
     fn uri(

@@ -1,7 +1,7 @@
 use clap::Parser;
 
 use crate::base::SourceId;
-use crate::config::{ConfigSource, Environment, ProcessorFlags, RecordChoice};
+use crate::config::{ConfigSource, Environment, ProcessorFlags, RecordChoice, SourceSettings};
 
 #[derive(Parser)]
 struct Command {
@@ -249,4 +249,98 @@ fn a_budget_without_its_directory_is_told() {
         ),
         "{warnings:?}"
     );
+}
+
+/// A camera with two streams, in a file with a directory of recordings.
+fn with_main(keys: &str) -> ConfigSource {
+    source(&format!(
+        "[[camera]]\nid = 3\nuri = \"rtsp://a:b@c/main\"\nsub_uri = \"rtsp://a:b@c/sub\"\nmain_id = 1003\n{keys}\n"
+    ))
+}
+
+#[test]
+fn a_main_stream_is_a_source_of_its_own_beside_the_sub_stream_that_is_analysed() {
+    let settings = with_main("name = \"Gate\"\nrecord = \"events\"").load();
+    let settings = settings.expect("no problem");
+    let (sub, main) = (
+        &settings.sources[&SourceId(3)],
+        &settings.sources[&SourceId(1003)],
+    );
+    let of = |source: &SourceSettings| {
+        let name = source.name.clone().unwrap_or_default();
+        let login = source.stream.credentials.is_some();
+        (
+            source.stream.location.to_string(),
+            name,
+            login,
+            source.record,
+        )
+    };
+    let recorded = RecordChoice::Events;
+    assert_eq!(
+        of(sub),
+        ("rtsp://c/sub".to_owned(), "Gate".to_owned(), true, recorded)
+    );
+    assert_eq!(
+        of(main),
+        (
+            "rtsp://c/main".to_owned(),
+            "Gate (main stream)".to_owned(),
+            true,
+            recorded
+        )
+    );
+    assert_eq!((sub.main, sub.sub), (Some(SourceId(1003)), None));
+    assert_eq!((main.main, main.sub), (None, Some(SourceId(3))));
+    // Without a directory there is nothing to record it to.
+    let text =
+        "[[camera]]\nid = 3\nuri = \"rtsp://c/main\"\nsub_uri = \"rtsp://c/sub\"\nmain_id = 1003\n";
+    let settings = source("").with_toml(text).load().expect("no problem");
+    assert_eq!(settings.sources.len(), 1);
+    assert_eq!(settings.sources[&SourceId(3)].main, None);
+}
+
+#[test]
+fn a_main_stream_that_can_not_be_recorded_beside_the_sub_stream_is_refused_or_told() {
+    let refused = |keys: &str| {
+        let problems = with_main(keys).load().expect_err("it can't be so");
+        let told = problems.iter().map(ToString::to_string);
+        // Without the line of the file.
+        let told = told.map(|it| it.split(" [").next().unwrap_or_default().to_owned());
+        told.collect::<Vec<_>>()
+    };
+    let told = refused("[[camera]]\nid = 1003\nuri = \"rtsp://d/\"");
+    assert_eq!(
+        told,
+        ["camera[1].id: 1003 is already the main_id of camera[0]; ids must be unique"]
+    );
+    let told = refused("[[camera]]\nid = 4\nuri = \"rtsp://d/\"\nmain_id = 5");
+    assert_eq!(
+        told,
+        [
+            "camera[1].main_id: records the main stream beside the sub-stream, and there is no sub_uri; add it, or remove main_id"
+        ]
+    );
+    for (keys, said) in [
+        (
+            "record = \"off\"",
+            "record = \"off\" records neither stream",
+        ),
+        (
+            "[processor]\nstream = \"main\"",
+            "processor.stream = \"main\" analyses and records the main stream",
+        ),
+    ] {
+        let loaded = with_main(keys).load_all().expect("no problem");
+        assert_eq!(loaded.settings.sources.len(), 2, "{keys}");
+        let warnings = loaded.warnings;
+        let warned = |warning: &String| {
+            warning.starts_with("camera[0].main_id: has no effect: ") && warning.contains(said)
+        };
+        assert_eq!(
+            warnings.iter().filter(|it| warned(it)).count(),
+            1,
+            "{warnings:?}"
+        );
+    }
 }

@@ -119,6 +119,10 @@ pub struct SourceSettings {
     pub record: RecordChoice,
     /// Classes whose objects are events; `None` means all that are published. A change restarts the source, if it is recorded.
     pub event_classes: Option<Vec<String>>,
+    /// The source that records the main stream of this camera, whose sub-stream this one is.
+    pub main: Option<SourceId>,
+    /// The source that analyses the sub-stream of this camera. This one is its main stream, and is only recorded.
+    pub sub: Option<SourceId>,
 }
 
 /// Connection to a camera.

@@ -367,8 +367,9 @@ fn apply_source(
         cameras.len() - 1
     });
     if let Some(Value::Object(camera)) = cameras.get_mut(index) {
-        const REACHED_BY: [&str; 6] = [
+        const REACHED_BY: [&str; 7] = [
             "sub_uri",
+            "main_id",
             "username",
             "password",
             "transport",

@@ -128,6 +128,9 @@ settings! {
         pub uri: Option<UriText>;
         /// Address of the sub-stream, which has a lower resolution. Default: none.
         pub sub_uri: Option<UriText>;
+        /// Id under which the main stream is recorded too, beside the sub-stream that is analysed. It has the boxes and the events of the
+        /// sub-stream. Default: the main stream is not recorded then.
+        pub main_id: Option<i64>, within 0..=i64::from(u32::MAX);
         /// User name, if the URI does not have one. Default: none.
         pub username: Option<SecretRef>;
         /// Password of this user. Default: none.

@@ -74,9 +74,15 @@ impl Archive {
         })
     }
 
-    pub(super) fn events(&self, query: &EventQuery) -> Result<EventList, ViewError> {
+    /// The events of a query, without those of the sources in `except`.
+    pub(super) fn events(
+        &self,
+        query: &EventQuery,
+        except: &[SourceId],
+    ) -> Result<EventList, ViewError> {
         let wanted = record::EventQuery {
             source: query.source,
+            except: except.to_owned(),
             class: query.class.clone(),
             from_ms: query.from_ms,
             to_ms: query.to_ms,

@@ -1,5 +1,6 @@
 //! Decides which parts of a processor a new configuration replaces. No side effects.
 
+use super::detector::analysed_sources;
 use crate::config::{RecordChoice, Settings, SourceSettings};
 use crate::control::Change;
 
@@ -19,7 +20,7 @@ pub(super) fn between(old: &SourceSettings, new: &SourceSettings) -> Change {
 /// Whether another detector must be loaded. Thresholds do not count: they change in place. `follows_sources`: the present one has other
 /// lanes for one source than for several.
 pub(super) fn needs_new_detector(old: &Settings, new: &Settings, follows_sources: bool) -> bool {
-    let has_many = |settings: &Settings| settings.sources.len() > 1;
+    let has_many = |settings: &Settings| analysed_sources(settings) > 1;
     let (had, wanted) = (&old.processor, &new.processor);
     had.model != wanted.model
         || had.backend != wanted.backend

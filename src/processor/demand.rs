@@ -34,11 +34,16 @@ impl Demand {
         self.output.clone()
     }
 
-    /// What the detector needs. `is_idle`: there is none.
+    /// What the detector needs. `is_idle`: there is none for this source.
     pub(super) fn set(&self, of_detector: Output, is_idle: bool) {
         let mut state = lock(&self.state);
         (state.of_detector, state.is_idle) = (of_detector, is_idle);
         self.request(&state);
+    }
+
+    /// Whether no detector needs pictures.
+    pub(super) fn is_idle(&self) -> bool {
+        lock(&self.state).is_idle
     }
 
     /// Makes sure that pictures come while somebody waits for one.

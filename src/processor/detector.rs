@@ -40,7 +40,8 @@ impl DetectorInfo {
 
     /// Requests the pictures that it needs.
     pub(super) fn request_from(&self, source: &Source) {
-        source.request_output(self.input, self.is_absent);
+        let is_analysed = !self.is_absent && source.settings().sub.is_none();
+        source.request_output(self.input, is_analysed);
     }
 
     /// Its status after `work`. Between a swap and the next frame the work is still that of the detector before; it does not
@@ -66,7 +67,7 @@ impl DetectorInfo {
     /// Warns of each class in the filter of `source` that the model does not have.
     pub(super) fn warn_of_unknown_classes(&self, source: &SourceSettings) {
         // Without a detector no class is known.
-        if !self.labels.is_empty() {
+        if !self.labels.is_empty() && source.sub.is_none() {
             warn_of_unknown(source, &self.model, &self.labels);
         }
     }
@@ -75,6 +76,12 @@ impl DetectorInfo {
 /// Whether `settings` ask for no detector.
 pub(super) fn is_idle(settings: &Settings) -> bool {
     settings.processor.backend == Backend::None
+}
+
+/// The number of sources that are analysed, if there is a detector.
+pub(super) fn analysed_sources(settings: &Settings) -> usize {
+    let sources = settings.sources.values();
+    sources.filter(|source| source.sub.is_none()).count()
 }
 
 /// The lowest thresholds that any source needs.
@@ -97,6 +104,6 @@ pub(super) fn thresholds(settings: &Settings) -> Thresholds {
 /// When the model or its backend can't be used.
 pub(super) fn open_detector(settings: &Settings) -> Result<LoadedDetector, DetectError> {
     let store = ModelStore::new(settings.models_dirs.clone());
-    let request = DetectorRequest::from_settings(&settings.processor, settings.sources.len());
+    let request = DetectorRequest::from_settings(&settings.processor, analysed_sources(settings));
     detect::open(&request, &store)
 }

@@ -24,7 +24,7 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     /// One result of the detection worker, on its thread: track, compose, publish, record. It is recorded also while the broker is
-    /// away.
+    /// away, and to the main stream too where that is recorded beside the sub-stream.
     pub(super) fn publish(&self, result: &Inferred) {
         let Some(source) = self.sources.load().get(&result.source_id).cloned() else {
             return;
@@ -37,8 +37,12 @@ impl Pipeline {
         let sink = self.sink.load();
         let event = sink.publisher.event(result, analysed, self.clock.now());
         sink.event(&event);
-        if let Some(recorded) = source.recorded() {
-            recorded.scene(&result.meta, &event.detections);
+        let main = source.settings().main;
+        let main = main.and_then(|id| self.sources.load().get(&id).cloned());
+        for recorded in [Some(&source), main.as_ref()].into_iter().flatten() {
+            if let Some(recorded) = recorded.recorded() {
+                recorded.scene(&result.meta, &event.detections);
+            }
         }
     }
 

@@ -88,6 +88,18 @@ impl Recordings {
         union::joined(able, |first, _| first).map(Arc::as_ref)
     }
 
+    /// The sources that are main streams beside the sub-stream of their camera.
+    fn main_streams(&self) -> Vec<SourceId> {
+        let Some(pipeline) = self.pipeline.upgrade() else {
+            return Vec::new();
+        };
+        let sources = pipeline.sources.load();
+        let mains = sources
+            .values()
+            .filter(|source| source.settings().sub.is_some());
+        mains.map(|source| source.id).collect()
+    }
+
     /// Refuses a camera that is neither configured nor recorded.
     fn check(&self, source: SourceId) -> Result<(), ViewError> {
         let pipeline = self.pipeline.upgrade();
@@ -141,8 +153,13 @@ impl RecorderView for Recordings {
         if let Some(source) = query.source {
             self.check(source)?;
         }
+        // A main stream beside its sub-stream has the same events.
+        let doubled = match query.source {
+            Some(_) => Vec::new(),
+            None => self.main_streams(),
+        };
         let wanted = query.clone();
-        let answers = self.each(LIMIT, move |archive| archive.events(&wanted));
+        let answers = self.each(LIMIT, move |archive| archive.events(&wanted, &doubled));
         union::joined(answers, |first, next| {
             union::event_lists(first, next, query.limit)
         })
@@ -216,13 +233,11 @@ fn begin<T: Send + 'static>(
 
 /// A camera of the configuration.
 fn configured(source: &Source) -> Camera {
-    let status = source.recording();
+    let (status, settings) = (source.recording(), source.settings());
+    let name = settings.name.clone();
     Camera {
-        name: source
-            .settings()
-            .name
-            .clone()
-            .unwrap_or_else(|| usual_name(source.id)),
+        name: name.unwrap_or_else(|| usual_name(source.id)),
+        sub: settings.sub,
         state: state(status.as_ref().and_then(|status| status.state)),
         reason: status.and_then(|status| status.reason),
         ..former(source.id)
@@ -234,6 +249,7 @@ fn former(id: SourceId) -> Camera {
     Camera {
         source_id: id,
         name: usual_name(id),
+        sub: None,
         state: RecordingState::Off,
         reason: None,
         oldest_ms: None,

@@ -97,6 +97,16 @@ const OF_SOURCES: &[Metric<Source>] = &[
         |source| source.stats().decoded as f64,
     ),
     (
+        "source_reconnects",
+        "Sessions opened after the first",
+        Kind::Counter,
+        reconnects,
+    ),
+];
+
+/// The metrics of each source that a detector analyses: of others an alert would say that the analysis stands still.
+const OF_ANALYSIS: &[Metric<Source>] = &[
+    (
         "frames_inferred",
         "Frames inferred",
         Kind::Counter,
@@ -107,12 +117,6 @@ const OF_SOURCES: &[Metric<Source>] = &[
         "Frames replaced by a newer one before they were inferred",
         Kind::Counter,
         |source| source.stats().dropped as f64,
-    ),
-    (
-        "source_reconnects",
-        "Sessions opened after the first",
-        Kind::Counter,
-        reconnects,
     ),
 ];
 
@@ -265,11 +269,15 @@ impl MetricsSource for Processor {
             let labels = source.map(|id| ("source_id", id.to_string()));
             labelled(labels, name, help, kind, value)
         };
-        for &(name, help, kind, value) in OF_SOURCES {
-            let each = sources.iter();
-            samples.extend(
-                each.map(|source| sample(Some(source.id), name, help, kind, value(source))),
-            );
+        let analysed = sources.iter().filter(|source| source.is_analysed());
+        let analysed: Vec<_> = analysed.cloned().collect();
+        for (metrics, of) in [(OF_SOURCES, &sources), (OF_ANALYSIS, &analysed)] {
+            for &(name, help, kind, value) in metrics {
+                let each = of.iter();
+                samples.extend(
+                    each.map(|source| sample(Some(source.id), name, help, kind, value(source))),
+                );
+            }
         }
         for &(name, help, value) in OF_STATES {
             samples.extend(sources.iter().filter_map(|source| {

@@ -93,7 +93,8 @@ impl Source {
         changed: Box<Changed>,
     ) -> Self {
         let mut analysed = Analysed {
-            tracker: tracking.then(|| Tracker::new(tracker_settings(&settings.analysis))),
+            tracker: is_tracked(&settings, tracking)
+                .then(|| Tracker::new(tracker_settings(&settings.analysis))),
             warned_too_slow: false,
             rate: RateMeter::default(),
         };
@@ -129,6 +130,7 @@ impl Source {
             lock(&self.arriving).limit = RateLimit::new(settings.analysis.max_fps);
         }
         let wanted = tracker_settings(&settings.analysis);
+        let tracking = is_tracked(&settings, tracking);
         let mut analysed = lock(&self.analysed);
         match &mut analysed.tracker {
             Some(tracker) if tracking => tracker.set_settings(wanted),
@@ -147,15 +149,20 @@ impl Source {
         self.demand.output()
     }
 
-    /// Requests pictures of the detector's input size, at the analysis rate. If there is no detector, only people ask for pictures.
-    pub(super) fn request_output(&self, input: Size, is_idle: bool) {
+    /// Requests pictures of the detector's input size, at the analysis rate. If it is not analysed, only people ask for pictures.
+    pub(super) fn request_output(&self, input: Size, is_analysed: bool) {
         let settings = self.settings.load();
         let wanted = Output {
             needs: vec![Need::Within(input)],
             max_fps: settings.analysis.max_fps,
             decode: settings.analysis.decode,
         };
-        self.demand.set(wanted, is_idle);
+        self.demand.set(wanted, !is_analysed);
+    }
+
+    /// Whether its pictures go to a detector, unless they are paused.
+    pub(super) fn is_analysed(&self) -> bool {
+        !self.demand.is_idle()
     }
 
     pub(super) fn settings(&self) -> Arc<SourceSettings> {
@@ -306,6 +313,11 @@ impl Analysed {
             );
         }
     }
+}
+
+/// Whether the objects of a source are tracked, where `tracking` is wanted.
+fn is_tracked(settings: &SourceSettings, tracking: bool) -> bool {
+    tracking && settings.sub.is_none()
 }
 
 /// The tracker's settings for the confidence and the rate of a source.

@@ -32,7 +32,7 @@ const WATCH: &str = "(window.seen = [], nvr.painted = player => {
 }, true)";
 
 /// The status and the body of an answer.
-fn get(address: &str, path: &str) -> (u16, String) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
     let answer = page(address, path);
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     let status = head
@@ -42,7 +42,7 @@ fn get(address: &str, path: &str) -> (u16, String) {
     (status.expect("a status"), body.to_owned())
 }
 
-fn json_at(address: &str, path: &str) -> Value {
+pub(crate) fn json_at(address: &str, path: &str) -> Value {
     let (status, body) = get(address, path);
     assert_eq!(status, 200, "{path}: {body}");
     serde_json::from_str(&body).expect("JSON")

@@ -50,11 +50,11 @@ impl Observer {
         match status {
             Status::Processor(processor) => {
                 let flows = processor.sources.iter().map(|source| {
-                    // A paused source is not analysed; its frames still arrive.
-                    let arrives = source.metrics.fps_in.is_some_and(|fps| fps > 0.0);
+                    // A paused source is not analysed; its session still runs. Without a detector it decodes hardly anything.
+                    let has_arrived = source.metrics.codec.is_some();
                     let flows = match source.state {
                         SourceState::Live => true,
-                        SourceState::Paused => arrives,
+                        SourceState::Paused => has_arrived && source.reason.is_none(),
                         _ => false,
                     };
                     (source.source_id, flows)
@@ -119,7 +119,9 @@ fn planes(displays: Option<&DisplayStatus>) -> BTreeMap<String, u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::ProcessorStatus;
     use crate::control::wall_state::{Head, Tile};
+    use crate::event::SourceStatus;
 
     fn wall(scenes: u64, state: VideoState) -> Status {
         let mut status = WallStatus::default();
@@ -171,6 +173,27 @@ mod tests {
         let flows = |state| Observer::default().observe(&wall(1, state)).flows;
         assert!(flows(VideoState::Live)[&SourceId(3)]);
         assert!(!flows(VideoState::Stale)[&SourceId(3)]);
+    }
+
+    #[test]
+    fn a_source_without_a_detector_flows_while_its_session_runs() {
+        let flows = |codec: Option<&str>, reason: Option<&str>| {
+            let reason =
+                reason.map(|code| serde_json::json!({"code": code, "message": "it is off"}));
+            let source: SourceStatus = serde_json::from_value(serde_json::json!({
+                "source_id": 3, "instance_id": "box", "session": "0", "state": "paused", "since": "2026-01-01T00:00:00Z",
+                "reason": reason, "uri": "rtsp://a/", "codec": codec, "fps_in": 0.0, "dropped": 0, "reconnects": 0,
+            }))
+            .expect("a status");
+            let status = Status::Processor(ProcessorStatus {
+                sources: vec![source],
+                ..ProcessorStatus::default()
+            });
+            Observer::default().observe(&status).flows[&SourceId(3)]
+        };
+        assert!(flows(Some("h264"), None));
+        assert!(!flows(Some("h264"), Some("connection-refused")));
+        assert!(!flows(None, None), "nothing has arrived");
     }
 
     #[test]

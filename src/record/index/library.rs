@@ -106,6 +106,8 @@ pub struct Event {
 pub struct EventQuery {
     /// Of this source only.
     pub source: Option<SourceId>,
+    /// Not of these sources.
+    pub except: Vec<SourceId>,
     /// Of this class only.
     pub class: Option<String>,
     /// Not over before, in milliseconds since the Unix epoch.
@@ -345,6 +347,9 @@ fn select(
     };
     if let Some(source) = query.source {
         also("source = ?", Some(source.0.into()));
+    }
+    for source in &query.except {
+        also("source <> ?", Some(source.0.into()));
     }
     if let Some(class) = &query.class {
         also("class = ?", Some(class.clone().into()));

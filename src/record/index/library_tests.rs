@@ -211,6 +211,23 @@ fn long_events_are_found_at_each_time_of_theirs() {
 }
 
 #[test]
+fn the_events_of_some_sources_are_left_out() {
+    let rig = Rig::new();
+    for source in 1..=3 {
+        rig.event(source, source.into(), "car", 1_000, 2_000);
+    }
+    let without = |except: &[u32]| {
+        rig.tracks(EventQuery {
+            except: except.iter().copied().map(SourceId).collect(),
+            ..all()
+        })
+    };
+    assert_eq!(without(&[]), (vec![3, 2, 1], false));
+    assert_eq!(without(&[2]), (vec![3, 1], false));
+    assert_eq!(without(&[1, 3]), (vec![2], false));
+}
+
+#[test]
 fn the_limit_cuts_and_tells_it() {
     let rig = Rig::new();
     for track in 1..=3 {

@@ -30,7 +30,7 @@ async fn the_documents_have_the_fields_that_the_page_reads() {
             "now_ms": 1_795_854_720_623_u64,
             "cameras": [
                 {
-                    "source_id": 3, "name": "</script>Gate", "state": "recording", "reason": null,
+                    "source_id": 3, "name": "</script>Gate", "sub": 4, "state": "recording", "reason": null,
                     "oldest_ms": 1_795_854_600_123_u64, "newest_ms": 1_795_854_720_123_u64,
                 },
                 {

@@ -120,6 +120,7 @@ impl RecorderView for Scripted {
         let gate = Camera {
             source_id: SourceId(3),
             name: "</script>Gate".to_owned(),
+            sub: Some(SourceId(4)),
             state: RecordingState::Recording,
             reason: None,
             oldest_ms: Some(STARTED_MS),
@@ -128,6 +129,7 @@ impl RecorderView for Scripted {
         let yard = Camera {
             source_id: SourceId(4),
             name: "Yard".to_owned(),
+            sub: None,
             state: RecordingState::Refused,
             reason: Some("it sends MJPEG".to_owned()),
             oldest_ms: None,

@@ -154,6 +154,9 @@ pub struct Camera {
     pub source_id: SourceId,
     /// Its name, or another text that people recognise.
     pub name: String,
+    /// The camera whose main stream this is, if it is recorded beside the sub-stream: that one has its sub-stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<SourceId>,
     /// Whether it is recorded.
     pub state: RecordingState,
     /// Why it is not, where that is not asked for, or why it is recorded to the second of two directories.
