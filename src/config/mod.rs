@@ -15,6 +15,7 @@ mod broker_address;
 mod check;
 mod check_camera;
 mod check_head;
+mod check_mqtt;
 mod check_record;
 mod check_wall;
 mod checked;

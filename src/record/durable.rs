@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::disk::RecordingDisk;
 use super::error::DiskFault;
 use super::report::{RecordingState, SourceShared};
+use super::track::Track;
 use super::track_file::TrackFile;
-use super::writer::{Track, Writer};
+use super::writer::Writer;
 
 /// Folders of which the writer remembers that their names are durable: those of 64 sources and two days. Forgetting costs a sync.
 const KNOWN_FOLDERS: usize = 4096;

@@ -218,6 +218,42 @@ fn a_disk_that_fails_in_an_event_is_tried_until_it_takes_something() {
 }
 
 #[test]
+fn a_disk_that_dies_while_nothing_is_written_is_told_before_the_event() {
+    let mut rig = rig();
+    rig.seconds(29);
+    assert_eq!(rig.report().state, RecordingState::Armed);
+    rig.fails_from("append", 5);
+    let told = (0..=60).find_map(|_| {
+        rig.seconds(1);
+        match rig.report().state {
+            RecordingState::Failing { reason, .. } => Some(reason),
+            _ => None,
+        }
+    });
+    let told = told.expect("it is told within a minute");
+    assert!(told.contains(".nvr-trial"), "{told}");
+    // It comes back before there is an event.
+    rig.disk.heal();
+    rig.seconds(90);
+    assert_eq!(rig.report().state, RecordingState::Armed);
+    assert!(
+        !rig.disk
+            .files()
+            .keys()
+            .any(|path| path.ends_with(".nvr-trial"))
+    );
+}
+
+#[test]
+fn a_trial_that_a_loss_of_power_left_is_overwritten() {
+    let mut rig = rig();
+    rig.disk.put(&Path::new(DIR).join(".nvr-trial"), b"left");
+    rig.seconds(120);
+    assert_eq!(rig.report().state, RecordingState::Armed);
+    assert!(rig.disk.files().is_empty());
+}
+
+#[test]
 fn a_camera_that_is_silent_or_removed_has_its_event_closed() {
     let mut rig = rig();
     rig.seconds(29);

@@ -19,6 +19,8 @@ use crate::base::SourceId;
 pub(super) const LOCK_NAME: &str = ".nvr-recording";
 /// The name of the file with the key that signs exports.
 pub(super) const KEY_NAME: &str = ".nvr-signing-key.pem";
+/// The name of the file by which the disk is tried while nothing is written.
+pub(super) const TRIAL_NAME: &str = ".nvr-trial";
 /// The name of the folder with a mark for each open file.
 const OPEN_FOLDER: &str = ".nvr-open";
 /// The name of the folder with a file for each lock of recordings.
@@ -49,7 +51,8 @@ pub(super) fn locks_folder(dir: &Path) -> PathBuf {
 
 /// Whether a name in the folder of recordings is that of a file or folder which the recorder keeps besides the recordings.
 pub(super) fn is_of_recorder(name: &str) -> bool {
-    [LOCK_NAME, KEY_NAME, OPEN_FOLDER, LOCKS_FOLDER].contains(&name) || name.starts_with(INDEX_NAME)
+    [LOCK_NAME, KEY_NAME, TRIAL_NAME, OPEN_FOLDER, LOCKS_FOLDER].contains(&name)
+        || name.starts_with(INDEX_NAME)
 }
 
 /// A time in milliseconds since the Unix epoch as it stands in names, such as `20261128T083000.123Z`.

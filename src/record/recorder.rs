@@ -88,6 +88,8 @@ impl RecordSettings {
 pub struct Recorder {
     shared: Arc<Shared>,
     sources: Mutex<BTreeMap<SourceId, Arc<RecordedSource>>>,
+    /// Why those that were removed could not be recorded. They begin with it when they come back.
+    failing: Mutex<BTreeMap<SourceId, RecordingState>>,
     recovered: Vec<Recovered>,
     space: Arc<Space>,
     index: Arc<IndexThread>,
@@ -177,6 +179,7 @@ impl Recorder {
         Ok(Self {
             shared,
             sources: Mutex::default(),
+            failing: Mutex::default(),
             recovered,
             space,
             index,
@@ -195,18 +198,27 @@ impl Recorder {
         let mut sources = lock(&self.sources);
         let recorded = sources.entry(source).or_insert_with(|| {
             self.space.want_events(source, mode.event_classes());
+            let shared = SourceShared::in_mode(source, mode);
+            if let Some(state) = lock(&self.failing).remove(&source) {
+                shared.report().state = state;
+            }
             Arc::new(RecordedSource {
                 shared: self.shared.clone(),
-                source: Arc::new(SourceShared::in_mode(source, mode)),
+                source: Arc::new(shared),
             })
         });
         recorded.clone()
     }
 
-    /// Ends the recording of a source. Its file is closed after the units that came before. Does not wait.
+    /// Ends the recording of a source. Its file is closed after the units that came before. If the disk refused it, it is still failing
+    /// when it comes back, until something is durable. Does not wait.
     pub fn remove(&self, source: SourceId) {
         let removed = lock(&self.sources).remove(&source);
         if let Some(removed) = removed {
+            let state = removed.source.report().state.clone();
+            if matches!(state, RecordingState::Failing { .. }) {
+                lock(&self.failing).insert(source, state);
+            }
             self.shared.queue.remove(removed.source.clone());
         }
     }

@@ -203,6 +203,35 @@ fn while_the_disk_hangs_whole_groups_are_dropped_and_counted_and_nobody_waits() 
 }
 
 #[test]
+fn a_source_that_fails_still_does_after_it_was_removed_until_something_is_durable() {
+    let (clock, dir) = (Clock::by_hand(), Path::new("/rec"));
+    let disk = ModelDisk::new(dir);
+    let recorder = start_on(&disk, &clock);
+    let mut camera = Camera::new();
+    let is_failing =
+        |source: &RecordedSource| matches!(source.report().state, RecordingState::Failing { .. });
+    let give = |source: &RecordedSource, camera: &mut Camera| {
+        let units = [camera.group(5), camera.group(5)].concat();
+        units.into_iter().for_each(|unit| source.unit(unit));
+    };
+    disk.refuse(|asked, _| (asked == "append").then(|| io::Error::from_raw_os_error(5)));
+    let former = recorder.source(SourceId(1));
+    give(&former, &mut camera);
+    wait_until(|| is_failing(&former));
+    recorder.remove(SourceId(1));
+    assert!(is_failing(&recorder.source(SourceId(1))));
+    assert!(!is_failing(&recorder.source(SourceId(2))));
+    disk.heal();
+    let again = recorder.source(SourceId(1));
+    wait_until(|| {
+        give(&again, &mut camera);
+        clock.advance(Duration::from_secs(2));
+        !is_failing(&again)
+    });
+    assert!(recorder.stop(LONG));
+}
+
+#[test]
 fn a_stop_does_not_wait_longer_for_a_disk_than_it_may() {
     let (disk, reached, released) = slow_disk();
     let recorder = start_on(&disk, &Clock::by_hand());

@@ -8,24 +8,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cut::{Cut, Cutter, Step};
+use super::cut::{Cut, Step};
 use super::disk::RecordingDisk;
-use super::error::DiskFault;
-use super::gate::{Gate, Passed};
-use super::mode::RecordMode;
-use super::pending::PendingScenes;
+use super::gate::Passed;
 use super::pre_roll::Held;
 use super::report::{RecordingState, SourceShared};
 use super::scene::Scene;
-use super::space::{Full, Space};
+use super::space::Space;
+use super::track::Track;
 use super::track_file::{AppendError, Appended, TrackFile};
-use crate::base::{Backoff, SourceId};
+use super::trial::Trial;
+use crate::base::SourceId;
 use crate::media::{Codec, CodedUnit};
-
-/// The pause before a new file is tried after a fault.
-const RETRY_FIRST: Duration = Duration::from_secs(5);
-/// The longest such pause.
-const RETRY_LONGEST: Duration = Duration::from_secs(60);
 
 /// The writer of one folder.
 pub(super) struct Writer<D: RecordingDisk> {
@@ -40,23 +34,10 @@ pub(super) struct Writer<D: RecordingDisk> {
     /// Folders whose names are durable.
     pub(super) known_folders: BTreeSet<PathBuf>,
     sync_due: Duration,
+    trial: Trial,
     /// What was declared durable, for the tests of that promise.
     #[cfg(test)]
     pub(super) declared: Vec<(PathBuf, u64)>,
-}
-
-/// One source that is recorded.
-pub(super) struct Track<F> {
-    pub(super) shared: Arc<SourceShared>,
-    /// Stands before the cutter where only events are recorded.
-    gate: Option<Gate>,
-    pub(super) cutter: Cutter,
-    pub(super) file: Option<TrackFile<F>>,
-    /// They go into the next fragment. After one that could not be written they wait for another.
-    scenes: PendingScenes,
-    pub(super) backoff: Backoff,
-    /// No new file before, by the clock.
-    pub(super) retry_at: Duration,
 }
 
 impl<D: RecordingDisk> Writer<D> {
@@ -78,6 +59,7 @@ impl<D: RecordingDisk> Writer<D> {
             closing: Vec::new(),
             known_folders: BTreeSet::new(),
             sync_due: Duration::ZERO,
+            trial: Trial::default(),
             #[cfg(test)]
             declared: Vec::new(),
         }
@@ -148,7 +130,7 @@ impl<D: RecordingDisk> Writer<D> {
         }
     }
 
-    /// Does what is due at `now`: cuts the files of silent sources, and syncs.
+    /// Does what is due at `now`: cuts the files of silent sources, tries the disk for those that wait for an event, and syncs.
     pub(super) fn tick(&mut self, now: Duration) {
         let mut tracks = std::mem::take(&mut self.tracks);
         for track in tracks.values_mut() {
@@ -162,6 +144,14 @@ impl<D: RecordingDisk> Writer<D> {
                 }
             }
             self.perform(track, steps, now);
+        }
+        let fault = self
+            .trial
+            .of_armed(&self.disk, &self.dir, tracks.values(), now);
+        if let Some(fault) = fault {
+            for track in tracks.values_mut().filter(|track| track.is_armed()) {
+                track.fail(&fault, now);
+            }
         }
         self.tracks = tracks;
         if now >= self.sync_due {
@@ -324,71 +314,6 @@ impl<D: RecordingDisk> Writer<D> {
             file.remove(&self.disk, &self.dir);
         } else if file.undo(&self.disk).is_ok() && file.close(&self.disk).is_ok() {
             self.closing.push((shared.clone(), file));
-        }
-    }
-}
-
-impl<F> Track<F> {
-    fn new(shared: Arc<SourceShared>, file_length: Duration) -> Self {
-        let gate = match &shared.mode {
-            RecordMode::Continuous { .. } => None,
-            RecordMode::Events(rule) => Some(Gate::new(rule.clone())),
-        };
-        Self {
-            cutter: Cutter::new(shared.source, file_length),
-            gate,
-            shared,
-            file: None,
-            scenes: PendingScenes::default(),
-            backoff: Backoff::new(RETRY_FIRST, RETRY_LONGEST),
-            retry_at: Duration::ZERO,
-        }
-    }
-
-    /// Keeps a scene for the next fragment.
-    fn hold(&mut self, scene: Scene) {
-        let dropped = self.scenes.push(scene, !self.cutter.waits_for_key());
-        self.shared.dropped_scenes(dropped);
-    }
-
-    /// Whether the disk has failed and is to be tried again.
-    fn is_test(&self, now: Duration) -> bool {
-        let state = &self.shared.report().state;
-        matches!(state, RecordingState::Failing { .. }) && now >= self.retry_at
-    }
-
-    /// The state while no unit waits to be written. `limit`: from then on a source is silent.
-    fn idle_state(&self, limit: Duration, now: Duration) -> RecordingState {
-        let gate = self.gate.as_ref();
-        match gate.is_some_and(|gate| gate.is_armed(limit, now)) {
-            true => RecordingState::Armed,
-            false => RecordingState::Waiting,
-        }
-    }
-
-    /// Waits before the next file.
-    pub(super) fn fail(&mut self, fault: &DiskFault, now: Duration) {
-        let lost = self.cutter.abandon();
-        let wait = self.backoff.next_wait();
-        self.retry_at = now + wait;
-        let (source, attempt) = (self.shared.source.0, self.backoff.attempt());
-        let wait_ms = wait.as_millis() as u64;
-        tracing::warn!(source, %fault, attempt, wait_ms, "a recording failed; the next key frame after the wait begins a new file");
-        let mut report = self.shared.report();
-        report.dropped_groups += lost;
-        report.fail(fault.to_string(), now);
-    }
-
-    /// Drops the groups for which there is no space. The next key frame tries again: space may come at any time.
-    fn refuse(&mut self, full: &Full, now: Duration) {
-        let lost = self.cutter.abandon();
-        let source = self.shared.source.0;
-        let mut report = self.shared.report();
-        report.dropped_groups += 1 + lost;
-        let before = report.state.clone();
-        report.fail(full.to_string(), now);
-        if report.state != before {
-            tracing::warn!(source, %full, "nothing is recorded until there is space");
         }
     }
 }
