@@ -16,7 +16,10 @@ const PICTURES: usize = 120;
 /// Rows of the band with the frame's number, of a picture as wide as that of the cameras.
 const BAND: u32 = 24;
 
-/// Keeps the band and the boxes of each picture that the page draws.
+/// The frames after an analysed one on which the page keeps its boxes: 200 ms.
+const KEPT: u32 = (PATTERN.fps / 5.0) as u32;
+
+/// Keeps the band, the boxes, and whether the frame has boxes of its own, of each picture that the page draws.
 const WATCH: &str = "(window.seen = [], nvr.painted = player => {
   const from = player.canvas, to = document.createElement('canvas');
   const [wide, high, band] = [320, 240, 24];
@@ -28,7 +31,7 @@ const WATCH: &str = "(window.seen = [], nvr.painted = player => {
   const pixels = pen.getImageData(0, 0, wide, band).data;
   let luma = '';
   for (let at = 0; at < pixels.length; at += 4) luma += String.fromCharCode(pixels[at + 1]);
-  seen.push([btoa(luma), player.shown && player.shown.drawn]);
+  seen.push([btoa(luma), player.shown && player.shown.drawn, player.shown && player.shown.objects !== null]);
 }, true)";
 
 /// The status and the body of an answer.
@@ -121,7 +124,7 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
     browser.expect(json!({ "key": " " }));
 
     let size = PATTERN.size;
-    let (mut numbers, mut wrong) = (Vec::new(), Vec::new());
+    let (mut numbers, mut wrong, mut analysed) = (Vec::new(), Vec::new(), 0);
     let seen = seen.as_array().expect("pictures");
     for picture in seen {
         let luma = STANDARD
@@ -136,9 +139,18 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
         let Some(code) = PatternCode::read_luma(plane, size) else {
             continue;
         };
-        numbers.push(code.frame_number);
-        if !are_of(code.frame_number, &picture[1]) {
-            wrong.push((code.frame_number, picture[1].clone()));
+        let (number, drawn) = (code.frame_number, &picture[1]);
+        numbers.push(number);
+        // On a busy machine some frames were not analysed: they have the boxes of the last one that was, or none.
+        let is_right = if picture[2] == true {
+            analysed += 1;
+            are_of(number, drawn)
+        } else {
+            let before = number.saturating_sub(KEPT)..number;
+            drawn == &json!([]) || before.into_iter().any(|number| are_of(number, drawn))
+        };
+        if !is_right {
+            wrong.push((number, drawn.clone()));
         }
     }
     assert!(
@@ -146,6 +158,11 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
         "the number is read in {} of {} pictures",
         numbers.len(),
         seen.len()
+    );
+    assert!(
+        analysed * 2 > numbers.len(),
+        "{analysed} of {} were analysed",
+        numbers.len()
     );
     let mut apart = numbers.clone();
     apart.dedup();
@@ -171,9 +188,10 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
     browser.expect(json!({ "says": "person", "in": "#events" }));
     let thumbnails = "[...document.querySelectorAll('#events img')].filter(one => one.naturalWidth === 240).length === 2";
     browser.expect(json!({ "holds": thumbnails, "within_ms": 30_000 }));
-    let before = browser.expect(json!({ "holds": "nvr.players[0].captured" }));
+    // It stays in the page: as text of a number it would not be the same to the last digit.
+    browser.expect(json!({ "holds": "window.before = nvr.players[0].captured" }));
     browser.expect(json!({ "key": "." }));
-    let step = format!("nvr.players[0].captured > {before} && nvr.players[0].captured - {before}");
+    let step = "nvr.players[0].captured > before && nvr.players[0].captured - before";
     let step_ms = browser.expect(json!({ "holds": step })).as_f64();
     let step_ms = step_ms.expect("a number");
     assert!((50.0..200.0).contains(&step_ms), "one frame: {step_ms} ms");
