@@ -203,7 +203,8 @@ fn sample(wall: &Arc<Wall>, first: First) -> (Vec<f64>, Vec<f64>) {
 
 /// Learns when frames are due, and how old they are behind GStreamer's decoder.
 fn watch(uri: &str) -> (First, Vec<f64>) {
-    gst::init().expect("GStreamer starts");
+    // With it, not with GStreamer's own: the wall in this process could use no rtspsrc after the one below.
+    nvr::media::init().expect("GStreamer starts");
     let pipeline = gst::parse::launch(&format!(
         "rtspsrc location={uri} protocols=tcp latency={JITTER_BUFFER_MS} add-reference-timestamp-meta=true ! rtph264depay \
          ! h264parse ! avdec_h264 max-threads=1 ! videoconvert ! video/x-raw,format=I420 ! appsink name=sink sync=false"

@@ -115,7 +115,8 @@ pub enum MediaError {
     Init(String),
 }
 
-/// Starts GStreamer once per process. Further calls do nothing.
+/// Starts GStreamer once per process. Further calls do nothing. Call it before anything else makes an rtspsrc: GStreamer looks for the
+/// extensions of all of them at the first one.
 ///
 /// # Errors
 /// If GStreamer can't start. Each further call returns the same error.
@@ -125,7 +126,7 @@ pub fn init() -> Result<(), MediaError> {
         .get_or_init(|| {
             gstreamer::init().map_err(|err| MediaError::Init(err.to_string()))?;
             redirect_log();
-            Ok(())
+            rtsp_extension::register().map_err(|err| MediaError::Init(err.to_string()))
         })
         .clone()
 }
