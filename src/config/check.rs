@@ -159,12 +159,8 @@ impl Checker<'_> {
                 }
             }
             if let Some((source, main)) = self.camera(&path, camera, &inherited) {
-                sources.extend(
-                    [Some(source), main]
-                        .into_iter()
-                        .flatten()
-                        .map(|it| (it.id, it)),
-                );
+                let both = std::iter::once(source).chain(main);
+                sources.extend(both.map(|source| (source.id, source)));
             }
         }
         // A wall without cameras shows how to configure them.
@@ -175,7 +171,7 @@ impl Checker<'_> {
             );
         }
         if let Some(selection) = selection {
-            let own = sources.values().filter(|source| source.sub.is_none());
+            let own = sources.values().filter(|source| !source.is_only_recorded());
             let own: Vec<SourceId> = own.map(|source| source.id).collect();
             for id in &selection.ids {
                 if !matches!(first_index.get(&i64::from(id.0)), Some((_, "id"))) {

@@ -135,7 +135,7 @@ impl Checker<'_> {
     ) {
         let of_events = sources
             .values()
-            .filter(|source| source.record == RecordChoice::Events && source.sub.is_none());
+            .filter(|source| source.record == RecordChoice::Events && !source.is_only_recorded());
         if backend == Backend::None {
             let ids: Vec<_> = of_events.map(|source| source.id).collect();
             if !ids.is_empty() {

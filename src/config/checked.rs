@@ -125,6 +125,13 @@ pub struct SourceSettings {
     pub sub: Option<SourceId>,
 }
 
+impl SourceSettings {
+    /// Whether it is not analysed, because another source analyses the sub-stream of its camera.
+    pub fn is_only_recorded(&self) -> bool {
+        self.sub.is_some()
+    }
+}
+
 /// Connection to a camera.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamSettings {

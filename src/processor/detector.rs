@@ -40,7 +40,7 @@ impl DetectorInfo {
 
     /// Requests the pictures that it needs.
     pub(super) fn request_from(&self, source: &Source) {
-        let is_analysed = !self.is_absent && source.settings().sub.is_none();
+        let is_analysed = !self.is_absent && !source.settings().is_only_recorded();
         source.request_output(self.input, is_analysed);
     }
 
@@ -67,7 +67,7 @@ impl DetectorInfo {
     /// Warns of each class in the filter of `source` that the model does not have.
     pub(super) fn warn_of_unknown_classes(&self, source: &SourceSettings) {
         // Without a detector no class is known.
-        if !self.labels.is_empty() && source.sub.is_none() {
+        if !self.labels.is_empty() && !source.is_only_recorded() {
             warn_of_unknown(source, &self.model, &self.labels);
         }
     }
@@ -81,7 +81,7 @@ pub(super) fn is_idle(settings: &Settings) -> bool {
 /// The number of sources that are analysed, if there is a detector.
 pub(super) fn analysed_sources(settings: &Settings) -> usize {
     let sources = settings.sources.values();
-    sources.filter(|source| source.sub.is_none()).count()
+    sources.filter(|source| !source.is_only_recorded()).count()
 }
 
 /// The lowest thresholds that any source needs.

@@ -55,8 +55,7 @@ impl Publisher {
         let settings = source.settings();
         let stats = source.stats();
         let snapshot = source.snapshot();
-        // A source that is only recorded has nothing that could be paused.
-        let paused = source.paused_since().filter(|_| settings.sub.is_none());
+        let paused = source.paused_since();
         let facts = snapshot.as_ref().map(|snapshot| &snapshot.facts);
         let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let size = facts.and_then(|facts| facts.size);

@@ -96,7 +96,7 @@ impl Recordings {
         let sources = pipeline.sources.load();
         let mains = sources
             .values()
-            .filter(|source| source.settings().sub.is_some());
+            .filter(|source| source.settings().is_only_recorded());
         mains.map(|source| source.id).collect()
     }
 

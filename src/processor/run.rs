@@ -50,12 +50,9 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Whether a source is not analysed: the operator has paused it, there is no detector, or it is only recorded.
+    /// Whether a source is not analysed: the operator has paused it, or there is no detector.
     pub(super) fn is_paused(&self, id: SourceId) -> bool {
-        let source = self.settings.sources.get(&id);
-        self.paused.contains(&id)
-            || is_idle(&self.settings)
-            || source.is_some_and(|source| source.sub.is_some())
+        self.paused.contains(&id) || is_idle(&self.settings)
     }
 }
 

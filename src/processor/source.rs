@@ -277,7 +277,8 @@ impl SourceListener for Source {
         arriving.clock = Some(frame.meta.clock);
         let wanted = arriving.limit.admits(frame.meta.arrival);
         drop(arriving);
-        if wanted && self.paused_since().is_none() && self.mailbox.post(self.id, frame) {
+        let is_analysed = !self.settings.load().is_only_recorded() && self.paused_since().is_none();
+        if wanted && is_analysed && self.mailbox.post(self.id, frame) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -317,7 +318,7 @@ impl Analysed {
 
 /// Whether the objects of a source are tracked, where `tracking` is wanted.
 fn is_tracked(settings: &SourceSettings, tracking: bool) -> bool {
-    tracking && settings.sub.is_none()
+    tracking && !settings.is_only_recorded()
 }
 
 /// The tracker's settings for the confidence and the rate of a source.

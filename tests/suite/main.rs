@@ -69,6 +69,7 @@ mod recording_commands;
 mod recording_events;
 #[cfg(feature = "testcam")]
 mod recording_next;
+#[cfg(feature = "testcam")]
 mod recording_streams;
 #[cfg(feature = "testcam")]
 mod reload;

@@ -19,7 +19,7 @@ const BAND: u32 = 24;
 /// The frames after an analysed one on which the page keeps its boxes: 200 ms.
 const KEPT: u32 = (PATTERN.fps / 5.0) as u32;
 
-/// Keeps the band, the boxes, and whether the frame has boxes of its own, of each picture that the page draws.
+/// Keeps of each picture that the page draws the band, the boxes, and whether its frame was analysed.
 const WATCH: &str = "(window.seen = [], nvr.painted = player => {
   const from = player.canvas, to = document.createElement('canvas');
   const [wide, high, band] = [320, 240, 24];

@@ -115,10 +115,10 @@ main_id = {MAIN}
             .map(|event| event["source_id"].clone())
             .collect::<Vec<_>>()
     };
+    let of_all = of("");
     assert!(
-        !of("").is_empty() && of("").iter().all(|id| *id == 3),
-        "{:?}",
-        of("")
+        !of_all.is_empty() && of_all.iter().all(|id| *id == 3),
+        "{of_all:?}"
     );
     assert!(of(&format!("&source={MAIN}")).contains(&json!(MAIN)));
 
