@@ -44,6 +44,7 @@ mod rtp_header;
 mod rtp_jpeg;
 mod rtp_senders;
 mod rtsp;
+mod rtsp_account;
 mod rtsp_challenge;
 mod rtsp_diagnosis;
 mod rtsp_dialogue;

@@ -5,7 +5,7 @@
 //! If a decoder gives no pictures, or fails later, this camera alone changes to the next decoder of the table.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -18,6 +18,8 @@ use super::observer::Observer;
 use super::output::OutputControl;
 use super::reference::{Reference, ReferenceTime};
 use super::rtp_filter::RtpFilter;
+use super::rtsp_account::{Account, AccountUse, Withheld};
+use super::rtsp_diagnosis;
 use super::rtsp_dialogue::{Dialogue, KeepAliveMethod};
 use super::rtsp_error::{self, EndContext};
 use super::rtsp_extension;
@@ -50,6 +52,10 @@ pub(super) struct RtspSource {
     reference: ReferenceTime,
     output: OutputControl,
     fallback: Fallback,
+    /// Its login, which other sources may share.
+    account: Option<AccountUse>,
+    /// How long nobody sends the login that the last session was refused.
+    login_wait: Duration,
     /// The keep-alive method that earlier sessions found out.
     keep_alive_method: KeepAliveMethod,
     observer: Option<Arc<dyn Observer>>,
@@ -74,8 +80,16 @@ impl RtspSource {
         output: OutputControl,
     ) -> Self {
         let name = format!("camera {id}");
+        let account = (settings.credentials.clone()).map(|credentials| AccountUse {
+            account: Account::of(rtsp_diagnosis::host(url).to_ascii_lowercase(), credentials),
+            source: name.clone(),
+            asked_at: Instant::now(),
+            limit: ANSWER_LIMIT,
+        });
         Self {
             fallback: Fallback::new(&name),
+            account,
+            login_wait: Duration::ZERO,
             name,
             url: url.clone(),
             settings: settings.clone(),
@@ -106,10 +120,7 @@ impl RtspSource {
             session.observe(observer.clone());
         }
         let tls = Arc::new(CertificateCheck::default());
-        let dialogue = Arc::new(Dialogue::new(
-            self.settings.credentials.clone(),
-            self.keep_alive_method,
-        ));
+        let dialogue = Arc::new(Dialogue::new(self.account.clone(), self.keep_alive_method));
         let pipeline = gst::Pipeline::new();
         session::filter_bus(&pipeline);
         let mut selector = None;
@@ -127,6 +138,7 @@ impl RtspSource {
             Err(failure) => Ending::Failure(failure),
         };
         session.close();
+        dialogue.end();
         teardown(pipeline, &self.name, CLOSE_LIMIT);
         if let Some(observer) = self
             .observer
@@ -261,6 +273,10 @@ impl RtspSource {
                 .playing
                 .map(|playing| session.now().saturating_sub(playing)),
         };
+        let was_refused = dialogue.refused_login()
+            || matches!(dialogue.withheld_login(), Some(Withheld::Refused(_)));
+        let account = self.account.as_ref().filter(|_| was_refused);
+        self.login_wait = account.map_or(Duration::ZERO, |login| login.account.held_for());
         let live_for = match (progress.first_frame, progress.last_frame) {
             (Some(first), Some(last)) => last.saturating_sub(first),
             _ => Duration::ZERO,
@@ -283,5 +299,15 @@ impl FrameSource for RtspSource {
                 return end;
             }
         }
+    }
+
+    fn asked_for(&mut self, at: Instant) {
+        if let Some(account) = &mut self.account {
+            account.asked_at = at;
+        }
+    }
+
+    fn shortest_wait(&self) -> Duration {
+        self.login_wait
     }
 }

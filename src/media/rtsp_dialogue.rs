@@ -4,15 +4,16 @@
 //! Logins and addresses are corrected here. Responses are kept for the session's error message. rtspsrc's thread
 //! writes, the session's own thread reads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use super::rtsp_account::{AccountUse, Turn, Withheld};
 use super::rtsp_headers;
 use super::rtsp_login::Login;
 use super::rtsp_message::{Refusal, Request, RequestChanges, Response, ResponseChanges};
 use super::rtsp_sdp::{self, Description, Media, Payload};
 use crate::base::sync::lock;
-use crate::config::Credentials;
 
 /// Session timeout of a server that states none (RFC 2326, 12.37).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,6 +35,9 @@ const NOT_IMPLEMENTED: u32 = 501;
 /// The requests and responses of one session.
 #[derive(Debug, Default)]
 pub(super) struct Dialogue {
+    account: Option<AccountUse>,
+    /// The session has ended; written under the lock of `state`.
+    over: AtomicBool,
     state: Mutex<DialogueState>,
 }
 
@@ -65,16 +69,15 @@ pub(super) enum KeepAliveMethod {
 }
 
 impl Dialogue {
-    pub(super) fn new(
-        credentials: Option<Credentials>,
-        keep_alive_method: KeepAliveMethod,
-    ) -> Self {
+    pub(super) fn new(account: Option<AccountUse>, keep_alive_method: KeepAliveMethod) -> Self {
         let state = DialogueState {
-            login: Login::new(credentials),
+            login: Login::new(account.clone()),
             keep_alive_method,
             ..DialogueState::default()
         };
         Self {
+            account,
+            over: AtomicBool::new(false),
             state: Mutex::new(state),
         }
     }
@@ -105,20 +108,48 @@ impl Dialogue {
         changes
     }
 
-    /// Handles the response to a request; `with_login` if the request had a login.
+    /// The session has ended: nobody waits for the answer to its login, and it does not wait for others.
+    pub(super) fn end(&self) {
+        let mut state = self.lock();
+        self.over.store(true, Ordering::Release);
+        state.login.end();
+        drop(state);
+        if let Some(account) = &self.account {
+            account.wake();
+        }
+    }
+
+    /// Waits until this session may send its login; none if it needs no turn.
+    fn turn(&self) -> Option<Turn> {
+        let account = self.account.as_ref()?;
+        let needed = self.lock().login.needs_turn();
+        needed.then(|| account.turn(|| self.over.load(Ordering::Acquire)))
+    }
+
+    /// Handles the response to a request; `with_login` if the request had a login. It waits while another session tries
+    /// the same login.
     pub(super) fn on_response(
         &self,
         request: Request<'_>,
         with_login: bool,
         response: &Response,
     ) -> ResponseChanges {
-        let mut state = self.lock();
-        let mut changes = ResponseChanges::default();
         // Some cameras answer "not found" to a client without a login.
         let asks_for_login =
             response.status == 401 || (response.status == 404 && !response.challenges.is_empty());
+        // It waits, therefore without the lock.
+        let turn = asks_for_login.then(|| self.turn()).flatten();
+        let mut state = self.lock();
+        let mut changes = ResponseChanges::default();
         if asks_for_login {
-            changes.again = Some(state.login.challenged(&response.challenges, with_login));
+            // A session that has ended in the meantime would never give its turn back.
+            let is_over = self.over.load(Ordering::Acquire);
+            let turn = turn.map(|turn| match is_over {
+                true => Turn::Withhold(Withheld::Unanswered),
+                false => turn,
+            });
+            let challenges = &response.challenges;
+            changes.again = Some(state.login.challenged(challenges, with_login, turn));
         } else {
             state.login.answered(with_login);
         }
@@ -211,6 +242,11 @@ impl Dialogue {
     /// Whether the camera has refused the login.
     pub(super) fn refused_login(&self) -> bool {
         self.lock().login.was_refused()
+    }
+
+    /// Why the login was not sent, although the camera asked for one.
+    pub(super) fn withheld_login(&self) -> Option<Withheld> {
+        self.lock().login.withheld().cloned()
     }
 
     /// The schemes that the camera asks for, if none of them is supported.

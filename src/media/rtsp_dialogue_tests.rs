@@ -1,7 +1,7 @@
 //! Tests of the dialogue: requests and responses pass without a server.
 
+use super::super::rtsp_account::testing::account_use;
 use super::*;
-use crate::config::Secret;
 
 const URI: &str = "rtsp://10.0.0.20/cam";
 
@@ -103,11 +103,8 @@ fn keep_alives_are_options_if_get_parameter_is_not_supported() {
 
 #[test]
 fn what_the_camera_answered_is_kept_and_the_login_sent_once() {
-    let credentials = Credentials {
-        username: Secret::new("a"),
-        password: Secret::new("wrong"),
-    };
-    let dialogue = Dialogue::new(Some(credentials), KeepAliveMethod::default());
+    let account = account_use("camera 1", "a", "wrong");
+    let dialogue = Dialogue::new(Some(account), KeepAliveMethod::default());
     assert_eq!(
         dialogue.on_request(request("DESCRIBE")),
         RequestChanges::default()

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::codec::Codec;
 use super::rtp_filter::{Arrived, list};
+use super::rtsp_account::Withheld;
 use super::rtsp_diagnosis::{diagnosis, host};
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_tls::CertificateCheck;
@@ -327,7 +328,9 @@ fn of_status(status: u32, context: &EndContext<'_>) -> Failure {
     let said = said.trim_end();
     match status {
         401 => unauthorized(said, context),
-        _ if context.dialogue.refused_login() => unauthorized(said, context),
+        _ if context.dialogue.refused_login() || context.dialogue.withheld_login().is_some() => {
+            unauthorized(said, context)
+        }
         300..=399 => Failure::new(
             "unreachable",
             format!(
@@ -371,6 +374,8 @@ fn unauthorized(said: &str, context: &EndContext<'_>) -> Failure {
         format!(
             "{name} asks for {schemes} only ({said}), which is not supported; set it to Digest with MD5 or SHA-256, or to Basic"
         )
+    } else if let Some(reason) = context.dialogue.withheld_login() {
+        return withheld(&reason, name);
     } else if context.dialogue.refused_login() {
         format!("{name} refused the login ({said}); check its user name and password")
     } else if context.with_login {
@@ -379,6 +384,23 @@ fn unauthorized(said: &str, context: &EndContext<'_>) -> Failure {
         format!("{name} asks for a login ({said}); set its user name and password")
     };
     Failure::new("unauthorized", message)
+}
+
+fn withheld(reason: &Withheld, name: &str) -> Failure {
+    match reason {
+        Withheld::Refused(other) => Failure::new(
+            "unauthorized",
+            format!(
+                "the login of {name} is not tried: its server refused the same one for {other}; check user name and password"
+            ),
+        ),
+        Withheld::Unanswered => Failure::new(
+            "unreachable",
+            format!(
+                "the login of {name} is not tried: its server has not answered another source that sent the same one"
+            ),
+        ),
+    }
 }
 
 /// The path as it may be shown: some makers put the login there.

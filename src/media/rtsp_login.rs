@@ -1,10 +1,11 @@
 //! The login of a camera within one session: decides when it is sent.
 //!
 //! rtspsrc repeats a refused login up to eight times, and supports MD5 only. Cameras lock an account after five to
-//! seven wrong logins, for every client. Here a refused login is not sent again in the same session.
+//! seven wrong logins, for every client. Here a refused login is not sent again in the same session, and other sessions
+//! with the same login at the same server learn of it (`rtsp_account`).
 
+use super::rtsp_account::{AccountUse, LoginAttempt, Turn, Withheld};
 use super::rtsp_challenge::{Challenge, basic, pick};
-use crate::config::Credentials;
 
 /// How many outdated nonces are exchanged before the camera has accepted the login once.
 const NEW_NONCES: u32 = 2;
@@ -12,7 +13,10 @@ const NEW_NONCES: u32 = 2;
 /// The login within one session. rtspsrc's thread writes it.
 #[derive(Debug, Default)]
 pub(super) struct Login {
-    credentials: Option<Credentials>,
+    account: Option<AccountUse>,
+    /// Until the camera has answered the login.
+    attempt: Option<LoginAttempt>,
+    withheld: Option<Withheld>,
     challenge: Option<Challenge>,
     /// The number of requests with this nonce.
     nonce_count: u32,
@@ -25,9 +29,9 @@ pub(super) struct Login {
 }
 
 impl Login {
-    pub(super) fn new(credentials: Option<Credentials>) -> Self {
+    pub(super) fn new(account: Option<AccountUse>) -> Self {
         Self {
-            credentials,
+            account,
             ..Self::default()
         }
     }
@@ -42,6 +46,21 @@ impl Login {
         self.refused
     }
 
+    /// Why the login was not sent.
+    pub(super) fn withheld(&self) -> Option<&Withheld> {
+        self.withheld.as_ref()
+    }
+
+    /// Whether the session must have its turn before it sends the login.
+    pub(super) fn needs_turn(&self) -> bool {
+        !self.accepted && !self.refused && self.attempt.is_none()
+    }
+
+    /// The session is over: others need not wait for its answer.
+    pub(super) fn end(&mut self) {
+        self.attempt = None;
+    }
+
     /// The schemes that the camera asks for, if none of them is supported.
     pub(super) fn unsupported(&self) -> Option<&str> {
         self.unsupported.as_deref()
@@ -52,7 +71,8 @@ impl Login {
         if self.refused {
             return None;
         }
-        let (credentials, challenge) = (self.credentials.as_ref()?, self.challenge.as_ref()?);
+        let credentials = self.account.as_ref()?.credentials();
+        let challenge = self.challenge.as_ref()?;
         self.nonce_count += 1;
         Some(match challenge {
             Challenge::Basic => basic(credentials),
@@ -67,6 +87,9 @@ impl Login {
     pub(super) fn answered(&mut self, with_login: bool) {
         self.new_nonces = 0;
         self.accepted |= with_login;
+        if let Some(attempt) = self.attempt.take_if(|_| with_login) {
+            attempt.accepted();
+        }
     }
 
     /// The camera redirects us to another server, which gets no login before it asks for one.
@@ -74,31 +97,54 @@ impl Login {
         self.challenge = None;
     }
 
-    /// Handles a 401 response with these `WWW-Authenticate` headers. Returns whether another attempt is useful.
-    pub(super) fn challenged(&mut self, headers: &[String], with_login: bool) -> bool {
+    /// Handles a 401 response with these `WWW-Authenticate` headers; `turn` if the session needed one. Returns whether
+    /// another attempt is useful.
+    pub(super) fn challenged(
+        &mut self,
+        headers: &[String],
+        with_login: bool,
+        turn: Option<Turn>,
+    ) -> bool {
         self.asked = true;
-        if self.credentials.is_none() || self.refused {
+        if self.account.is_none() || self.refused {
             return false;
         }
         let challenge = match pick(headers) {
             Ok(challenge) => challenge,
             Err(schemes) => {
                 // Without any challenge, the camera refuses the login, if one was sent.
-                self.refused |= with_login;
+                if with_login {
+                    self.refuse();
+                }
                 self.unsupported = Some(schemes.to_string()).filter(|schemes| !schemes.is_empty());
                 return false;
             }
         };
         if with_login {
             if !self.is_outdated(&challenge) {
-                self.refused = true;
+                self.refuse();
                 return false;
             }
             self.new_nonces += 1;
         }
+        match turn {
+            Some(Turn::Send(attempt)) => self.attempt = Some(attempt),
+            Some(Turn::Withhold(reason)) => {
+                self.withheld = Some(reason);
+                return false;
+            }
+            None => {}
+        }
         self.nonce_count = 0;
         self.challenge = Some(challenge);
         true
+    }
+
+    fn refuse(&mut self) {
+        self.refused = true;
+        if let (Some(attempt), Some(account)) = (self.attempt.take(), &self.account) {
+            attempt.refused(&account.source);
+        }
     }
 
     /// Whether a 401 response to a request with a login is only about its nonce.
@@ -115,14 +161,21 @@ impl Login {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rtsp_account::testing::account_use;
     use super::*;
-    use crate::config::Secret;
 
     fn login(username: &str, password: &str) -> Login {
-        Login::new(Some(Credentials {
-            username: Secret::new(username),
-            password: Secret::new(password),
-        }))
+        Login::new(Some(account_use("camera 1", username, password)))
+    }
+
+    fn turn(login: &Login) -> Option<Turn> {
+        let account = login.account.as_ref().filter(|_| login.needs_turn());
+        account.map(|account| account.turn(|| false))
+    }
+
+    fn challenged(login: &mut Login, headers: &[String], with_login: bool) -> bool {
+        let turn = turn(login);
+        login.challenged(headers, with_login, turn)
     }
 
     fn headers(texts: &[&str]) -> Vec<String> {
@@ -142,27 +195,45 @@ mod tests {
         ] {
             let mut login = login("a", "wrong");
             assert_eq!(login.authorization("DESCRIBE", "rtsp://h/"), None);
-            assert!(login.challenged(&headers(&[challenge]), false));
+            assert!(challenged(&mut login, &headers(&[challenge]), false));
             assert!(login.authorization("DESCRIBE", "rtsp://h/").is_some());
-            assert!(!login.challenged(&headers(&[next]), true));
+            assert!(!challenged(&mut login, &headers(&[next]), true));
             assert!(login.was_refused());
             assert_eq!(login.authorization("DESCRIBE", "rtsp://h/"), None);
-            assert!(!login.challenged(&headers(&[STALE]), false));
+            assert!(!challenged(&mut login, &headers(&[STALE]), false));
         }
+    }
+
+    #[test]
+    fn a_login_that_was_refused_for_another_source_is_not_sent() {
+        let mut first = login("a", "wrong");
+        let account = AccountUse {
+            source: "camera 2".to_owned(),
+            ..first.account.clone().expect("it has one")
+        };
+        let mut second = Login::new(Some(account));
+        let challenges = headers(&[FIRST]);
+        assert!(challenged(&mut first, &challenges, false));
+        assert!(!challenged(&mut first, &challenges, true));
+        assert!(!challenged(&mut second, &challenges, false));
+        assert_eq!(second.authorization("DESCRIBE", "rtsp://h/"), None);
+        let reason = Withheld::Refused("camera 1".to_owned());
+        assert_eq!(second.withheld(), Some(&reason));
+        assert!(!second.was_refused());
     }
 
     #[test]
     fn an_outdated_nonce_is_no_refusal() {
         let mut login = login("a", "right");
-        assert!(login.challenged(&headers(&[FIRST]), false));
-        assert!(login.challenged(&headers(&[STALE]), true));
+        assert!(challenged(&mut login, &headers(&[FIRST]), false));
+        assert!(challenged(&mut login, &headers(&[STALE]), true));
         login.answered(true);
         assert!(
-            login.challenged(&headers(&[SECOND]), true),
+            challenged(&mut login, &headers(&[SECOND]), true),
             "it had expired"
         );
         assert!(
-            !login.challenged(&headers(&[FIRST]), true),
+            !challenged(&mut login, &headers(&[FIRST]), true),
             "twice in a row"
         );
     }
@@ -175,19 +246,19 @@ mod tests {
                 "Digest realm=\"cam\", nonce=\"{number}\", stale=true"
             )]
         };
-        assert!(login.challenged(&stale(0), false));
-        assert!(login.challenged(&stale(1), true));
-        assert!(login.challenged(&stale(2), true));
-        assert!(!login.challenged(&stale(3), true));
+        assert!(challenged(&mut login, &stale(0), false));
+        assert!(challenged(&mut login, &stale(1), true));
+        assert!(challenged(&mut login, &stale(2), true));
+        assert!(!challenged(&mut login, &stale(3), true));
     }
 
     #[test]
     fn without_a_login_or_a_known_scheme_there_is_nothing_to_try() {
         let mut none = Login::new(None);
-        assert!(!none.challenged(&headers(&[FIRST]), false));
+        assert!(!challenged(&mut none, &headers(&[FIRST]), false));
         assert!(none.was_asked() && !none.was_refused());
         let mut unknown = login("a", "b");
-        assert!(!unknown.challenged(&headers(&["NTLM"]), false));
+        assert!(!challenged(&mut unknown, &headers(&["NTLM"]), false));
         assert_eq!(unknown.unsupported(), Some("NTLM"));
         assert!(!unknown.was_refused());
     }

@@ -12,7 +12,7 @@ mod snapshot;
 
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::source::{FrameSource, Health, StreamFacts};
 use crate::base::sync::lock;
@@ -94,6 +94,7 @@ impl Runner {
             heart,
             stop: Stop::default(),
             current: Mutex::default(),
+            asked_at: Mutex::new(Some(Instant::now())),
             idle: Mutex::new(Some(idle)),
             scheduled: schedule.register(state.clone(), descriptors),
             status: Mutex::new(SourceSnapshot {
@@ -122,6 +123,7 @@ impl Runner {
 
     /// Ends the current session, or the wait for the next one, and starts the next session immediately.
     pub fn restart(&self) {
+        *lock(&self.state.asked_at) = Some(Instant::now());
         // Under the lock: a session that ends at the same time sees the request in `wait_for_attempt`.
         let idle = lock(&self.state.idle);
         if idle.is_some() {

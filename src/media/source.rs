@@ -1,7 +1,7 @@
 //! The interface between a source's session and the consumer of its frames.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::base::{Frame, Size, Stop};
 use crate::config::{Location, StreamSettings, Transport, without_secrets};
@@ -13,6 +13,14 @@ pub trait FrameSource: Send {
     /// everything that the session held is released. If a driver hangs in the kernel, the session's thread is abandoned
     /// and named in the log; it may then outlive the session, therefore the sink is shared.
     fn run(&mut self, sink: &Arc<dyn FrameSink>, stop: &Stop) -> SessionEnd;
+
+    /// The next session was asked for at this time, by a new configuration or by an operator and not by the schedule.
+    fn asked_for(&mut self, _at: Instant) {}
+
+    /// The shortest wait before the next session; asked after a session has failed.
+    fn shortest_wait(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Receives the events of a running session. The session's threads call it; it must not block.

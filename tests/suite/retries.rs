@@ -92,9 +92,9 @@ fn file(dir: &Path, broker: &Broker, processor: &str, cameras: &str) -> String {
     path.display().to_string()
 }
 
-#[test]
-fn a_refused_login_waits_and_a_change_of_the_configuration_tries_at_once() {
-    let server = Testcam::start(&TestcamOptions {
+/// Test cameras at one address, which take the login `viewer`, `right`.
+fn cameras_with_login(count: usize) -> Testcam {
+    Testcam::start(&TestcamOptions {
         login: Some(TestcamLogin {
             credentials: Credentials {
                 username: Secret::new("viewer"),
@@ -102,9 +102,84 @@ fn a_refused_login_waits_and_a_change_of_the_configuration_tries_at_once() {
             },
             scheme: LoginScheme::Digest,
         }),
-        ..pattern_cameras(1)
+        ..pattern_cameras(count)
     })
-    .expect("cameras start");
+    .expect("cameras start")
+}
+
+fn start(config: &str, dir: &Path) -> Running {
+    let mut command = nvr();
+    command
+        .args(["processor", "--config", config])
+        .env("XDG_RUNTIME_DIR", dir)
+        .env("NVR_RUNTIME_DIR", dir);
+    Running::start(command)
+}
+
+/// `nvr control restart` of a source.
+fn restart(broker: &Broker, dir: &Path, id: u32) {
+    let instance = format!("box-{}", broker.port());
+    let asked = nvr()
+        .args(["control", "--instance-id", &instance, "restart"])
+        .arg(id.to_string())
+        .env("XDG_RUNTIME_DIR", dir)
+        .env("NVR_RUNTIME_DIR", dir)
+        .output()
+        .expect("it runs");
+    assert!(asked.status.success(), "{asked:?}");
+}
+
+#[test]
+fn the_cameras_of_one_recorder_try_a_wrong_login_once() {
+    const CAMERAS: u32 = 6;
+    let server = cameras_with_login(CAMERAS as usize);
+    let counting = LoginCounter::to(server.port());
+    let dir = private_dir();
+    let broker = Broker::start(Kind::Mosquitto);
+    let reader = broker.observe("nvr/#");
+    let with = |password: &str| {
+        let camera = |id: u32| {
+            let port = counting.port;
+            format!(
+                "[[camera]]\nid = {id}\nuri = \"rtsp://viewer:{password}@127.0.0.1:{port}/live{id}.stream\"\n"
+            )
+        };
+        let cameras: String = (0..CAMERAS).map(camera).collect();
+        file(dir.path(), &broker, "", &cameras)
+    };
+    let processor = start(&with("wrong"), dir.path());
+    let reasons: Vec<String> = (0..CAMERAS)
+        .map(|id| {
+            let failed = until("the refusal", SOON, || {
+                status(&reader, id).filter(|status| status["state"] == "failed")
+            });
+            assert_eq!(failed["reason"]["code"], "unauthorized", "{failed}");
+            failed["reason"]["message"].to_string()
+        })
+        .collect();
+    assert_eq!(counting.logins(), 1, "{reasons:#?}");
+    let naming_another = |reason: &&String| reason.contains("refused the same one for camera");
+    let others = reasons.iter().filter(naming_another).count();
+    assert_eq!(others, CAMERAS as usize - 1, "{reasons:#?}");
+
+    // Each request of an operator is one attempt.
+    restart(&broker, dir.path(), 2);
+    until_true("the attempt that was asked for", SOON, || {
+        counting.logins() == 2
+    });
+
+    with("right");
+    processor.signal("HUP");
+    for id in 0..CAMERAS {
+        until("the camera's frames", SOON, || {
+            status(&reader, id).filter(|status| status["state"] == "live")
+        });
+    }
+}
+
+#[test]
+fn a_refused_login_waits_and_a_change_of_the_configuration_tries_at_once() {
+    let server = cameras_with_login(1);
     let counting = LoginCounter::to(server.port());
     let gone = free_port();
     let dir = private_dir();
@@ -119,13 +194,7 @@ fn a_refused_login_waits_and_a_change_of_the_configuration_tries_at_once() {
         let soon = "retry_first = \"100ms\"\nretry_longest = \"500ms\"";
         file(dir.path(), &broker, soon, &cameras)
     };
-    let config = with("wrong");
-    let mut command = nvr();
-    command
-        .args(["processor", "--config", &config])
-        .env("XDG_RUNTIME_DIR", dir.path())
-        .env("NVR_RUNTIME_DIR", dir.path());
-    let processor = Running::start(command);
+    let processor = start(&with("wrong"), dir.path());
     let refused = until("the refusal", SOON, || {
         status(&reader, 0).filter(|status| status["state"] == "failed")
     });
@@ -156,14 +225,7 @@ fn a_refused_login_waits_and_a_change_of_the_configuration_tries_at_once() {
     assert!((30_000..=60_000).contains(&wait_ms), "{line}");
 
     // An operator may ask for another attempt.
-    let instance = format!("box-{}", broker.port());
-    let asked = nvr()
-        .args(["control", "--instance-id", &instance, "restart", "0"])
-        .env("XDG_RUNTIME_DIR", dir.path())
-        .env("NVR_RUNTIME_DIR", dir.path())
-        .output()
-        .expect("it runs");
-    assert!(asked.status.success(), "{asked:?}");
+    restart(&broker, dir.path(), 0);
     until_true("the attempt that was asked for", SOON, || {
         ended("\"unauthorized\"") == 2
     });

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::source::{FrameSink, FrameSource, Health, SessionEnd, StreamFacts};
 use super::descriptors::DescriptorShortage;
@@ -31,6 +31,8 @@ pub(super) struct RunnerState {
     pub(super) stop: Stop,
     /// Ends the current session.
     pub(super) current: Mutex<Stop>,
+    /// When the next session was asked for, if not by the schedule.
+    pub(super) asked_at: Mutex<Option<Instant>>,
     /// The data for the next session; empty while a session runs and after the end. It is locked before the schedule's
     /// state.
     pub(super) idle: Mutex<Option<IdleSource>>,
@@ -93,6 +95,10 @@ impl RunnerState {
                 next_frame_id: AtomicU64::new(0),
                 ended: AtomicBool::new(false),
             });
+            let asked_at = lock(&self.asked_at).take();
+            if let Some(asked_at) = asked_at {
+                source.asked_for(asked_at);
+            }
             let shared_sink: Arc<dyn FrameSink> = sink.clone();
             let end = source.run(&shared_sink, &current).without_secrets();
             sink.ended.store(true, Ordering::Release);
@@ -101,7 +107,7 @@ impl RunnerState {
                 break;
             }
             let backoffs = (&mut idle.backoff, &mut idle.login_backoff);
-            match self.next_attempt(end, &sink, backoffs) {
+            match self.next_attempt(end, &sink, backoffs, source.shortest_wait()) {
                 NextAttempt::AtOnce => lock(&self.status).reconnects += 1,
                 NextAttempt::After(wait, priority) => {
                     self.heart.idle();
@@ -128,12 +134,13 @@ impl RunnerState {
         }
     }
 
-    /// Reports the end of a session, and returns when the next one starts.
+    /// Reports the end of a session, and returns when the next one starts; not before `shortest_wait` if it failed.
     fn next_attempt(
         &self,
         end: SessionEnd,
         sink: &SessionSink,
         (backoff, login_backoff): (&mut Backoff, &mut Backoff),
+        shortest_wait: Duration,
     ) -> NextAttempt {
         let SessionEnd::Failed {
             code,
@@ -156,7 +163,7 @@ impl RunnerState {
         } else {
             backoff
         };
-        let wait = backoff.next_wait();
+        let wait = backoff.next_wait().max(shortest_wait);
         tracing::warn!(
             code,
             reason = %message,
