@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::runner::LOGIN_WAITS;
+use super::session_state::Failure;
 use crate::base::Backoff;
 use crate::base::sync::lock;
 use crate::config::Credentials;
@@ -66,6 +67,25 @@ pub(super) enum Withheld {
     Refused(String),
     /// The server has not answered another session that sent it.
     Unanswered,
+}
+
+impl Withheld {
+    /// The reason why the session of this source ends.
+    pub(super) fn failure(&self, name: &str) -> Failure {
+        let not_tried = format!("the login of {name} is not tried: its server");
+        match self {
+            Self::Refused(other) => Failure::new(
+                "unauthorized",
+                format!(
+                    "{not_tried} refused the same one for {other}; check user name and password"
+                ),
+            ),
+            Self::Unanswered => Failure::new(
+                "unreachable",
+                format!("{not_tried} has not answered another source that sent the same one"),
+            ),
+        }
+    }
 }
 
 impl Account {

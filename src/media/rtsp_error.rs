@@ -11,7 +11,6 @@ use url::Url;
 
 use super::codec::Codec;
 use super::rtp_filter::{Arrived, list};
-use super::rtsp_account::Withheld;
 use super::rtsp_diagnosis::{diagnosis, host};
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_tls::CertificateCheck;
@@ -375,7 +374,7 @@ fn unauthorized(said: &str, context: &EndContext<'_>) -> Failure {
             "{name} asks for {schemes} only ({said}), which is not supported; set it to Digest with MD5 or SHA-256, or to Basic"
         )
     } else if let Some(reason) = context.dialogue.withheld_login() {
-        return withheld(&reason, name);
+        return reason.failure(name);
     } else if context.dialogue.refused_login() {
         format!("{name} refused the login ({said}); check its user name and password")
     } else if context.with_login {
@@ -384,23 +383,6 @@ fn unauthorized(said: &str, context: &EndContext<'_>) -> Failure {
         format!("{name} asks for a login ({said}); set its user name and password")
     };
     Failure::new("unauthorized", message)
-}
-
-fn withheld(reason: &Withheld, name: &str) -> Failure {
-    match reason {
-        Withheld::Refused(other) => Failure::new(
-            "unauthorized",
-            format!(
-                "the login of {name} is not tried: its server refused the same one for {other}; check user name and password"
-            ),
-        ),
-        Withheld::Unanswered => Failure::new(
-            "unreachable",
-            format!(
-                "the login of {name} is not tried: its server has not answered another source that sent the same one"
-            ),
-        ),
-    }
 }
 
 /// The path as it may be shown: some makers put the login there.

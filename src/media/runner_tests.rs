@@ -77,6 +77,19 @@ fn start_with(
     wait: Duration,
     login_wait: Duration,
 ) -> (Runner, mpsc::Receiver<Update>, Heartbeats) {
+    let mut script = Some(Scripted(sessions.into()));
+    start_source(
+        move || Box::new(script.take().expect("opened once")),
+        wait,
+        login_wait,
+    )
+}
+
+fn start_source(
+    open: impl FnMut() -> Box<dyn FrameSource> + Send + 'static,
+    wait: Duration,
+    login_wait: Duration,
+) -> (Runner, mpsc::Receiver<Update>, Heartbeats) {
     let (sender, updates) = mpsc::channel();
     let heartbeats = Heartbeats::new(Clock::system());
     let options = RunnerOptions {
@@ -89,13 +102,8 @@ fn start_with(
         descriptors: 0,
         counters: Arc::default(),
     };
-    let mut script = Some(Scripted(sessions.into()));
-    let runner = Runner::spawn(
-        options,
-        move || Box::new(script.take().expect("opened once")),
-        Arc::new(Listener(Mutex::new(sender))),
-    )
-    .expect("a thread");
+    let listener = Arc::new(Listener(Mutex::new(sender)));
+    let runner = Runner::spawn(options, open, listener).expect("a thread");
     (runner, updates, heartbeats)
 }
 
@@ -214,6 +222,49 @@ fn a_refused_login_waits_by_its_own_rule_and_a_restart_tries_at_once() {
     assert_eq!(reason.code, "unauthorized");
     runner.restart();
     assert_eq!(next(&updates), Update::Status(Health::Live, None));
+    assert!(runner.stop(Duration::from_secs(20)));
+}
+
+/// Fails, and wants an hour until the next session.
+struct HoldsBack(mpsc::Sender<Instant>);
+
+impl FrameSource for HoldsBack {
+    fn run(&mut self, _: &Arc<dyn FrameSink>, _: &Stop) -> SessionEnd {
+        SessionEnd::Failed {
+            code: "unauthorized",
+            message: "refused".to_owned(),
+            live_for: SHORT,
+        }
+    }
+
+    fn asked_for(&mut self, at: Instant) {
+        let _ = self.0.send(at);
+    }
+
+    fn shortest_wait(&self) -> Duration {
+        Duration::from_secs(3600)
+    }
+}
+
+#[test]
+fn a_source_may_want_a_longer_wait_and_learns_when_it_was_asked_for() {
+    let begun = Instant::now();
+    let (sender, asked) = mpsc::channel();
+    let mut source = Some(Box::new(HoldsBack(sender)));
+    let open = move || source.take().expect("opened once") as Box<dyn FrameSource>;
+    let (runner, updates, _) = start_source(open, SOON, SOON);
+    assert_eq!(next(&updates), Update::Status(Health::Connecting, None));
+    let failed = Update::Status(Health::Failed, Some("unauthorized"));
+    assert_eq!(next(&updates), failed);
+    let spawned_at = asked.recv().expect("at the start");
+    assert!(spawned_at > begun);
+    // The runner's own wait would have passed a hundred times.
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(runner.snapshot().reconnects, 0);
+    let restarted_at = Instant::now();
+    runner.restart();
+    let asked_at = asked.recv_timeout(Duration::from_secs(20));
+    assert!(asked_at.expect("after the restart") > restarted_at);
     assert!(runner.stop(Duration::from_secs(20)));
 }
 
