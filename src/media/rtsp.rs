@@ -54,7 +54,7 @@ pub(super) struct RtspSource {
     fallback: Fallback,
     /// Its login, which other sources may share.
     account: Option<AccountUse>,
-    /// How long nobody sends the login that the last session was refused.
+    /// How long no session sends the login, after the last one was refused.
     login_wait: Duration,
     /// The keep-alive method that earlier sessions found out.
     keep_alive_method: KeepAliveMethod,

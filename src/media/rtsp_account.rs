@@ -2,7 +2,7 @@
 //!
 //! A recorder serves sixteen cameras at one address, and a camera that is analysed and recorded has two streams. If each
 //! of them tried a wrong login, the server would lock the account for everybody. Here one session sends the login, and
-//! the others wait for the answer. After a refusal nobody sends it before the wait is over.
+//! the others wait for the answer. After a refusal no session sends it before the wait is over.
 //!
 //! Some servers answer 401 for a single stream which the user may not view. Therefore a login that was accepted before
 //! counts as refused only when a second source is refused too.
@@ -43,7 +43,7 @@ struct AccountState {
     hold: Option<Hold>,
 }
 
-/// The login was refused: nobody sends it.
+/// The login was refused: no session sends it.
 #[derive(Clone)]
 struct Hold {
     since: Instant,
@@ -155,7 +155,7 @@ impl Account {
         }
     }
 
-    /// How long nobody sends the login; zero if it may be sent.
+    /// How long no session sends the login; zero if it may be sent.
     pub(super) fn held_for(&self) -> Duration {
         let hold = lock(&self.state).hold.as_ref().map(|hold| hold.until);
         hold.map_or(Duration::ZERO, |until| {

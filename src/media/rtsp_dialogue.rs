@@ -108,7 +108,7 @@ impl Dialogue {
         changes
     }
 
-    /// The session has ended: nobody waits for the answer to its login, and it does not wait for others.
+    /// Ends the session: no other one waits for the answer to its login, and it waits for no answer.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         self.over.store(true, Ordering::Release);
@@ -144,10 +144,11 @@ impl Dialogue {
         if asks_for_login {
             // A session that has ended in the meantime would never give its turn back.
             let is_over = self.over.load(Ordering::Acquire);
-            let turn = turn.map(|turn| match is_over {
-                true => Turn::Withhold(Withheld::Unanswered),
-                false => turn,
-            });
+            let turn = if is_over {
+                turn.map(|_| Turn::Withhold(Withheld::Unanswered))
+            } else {
+                turn
+            };
             let challenges = &response.challenges;
             changes.again = Some(state.login.challenged(challenges, with_login, turn));
         } else {
