@@ -1,8 +1,11 @@
-//! Wear of flash memory, if the medium reports it.
+//! Wear of flash memory, and drives that expect to fail, if the medium reports it.
 //!
 //! eMMC: the kernel's `Documentation/driver-api/mmc/mmc-dev-attrs.rst`. The values are those of JEDEC's JESD84-B50 (EXT_CSD 267–269):
 //! used tenths of the life time, and the state of the spare blocks. SD cards report nothing. NVMe drives report it by a command
 //! for which the kernel has no file. `nvme` or `smartctl` can send it, if one is installed and the user is root.
+//!
+//! SATA drives are asked by `smartctl`. From version 7.5 it gives one share for all of them; before, there is a statistic of the
+//! standard (ACS-4, page 7), and else an attribute of the maker, whose normalised value falls from 100.
 
 use std::time::Duration;
 
@@ -10,6 +13,7 @@ use serde_json::Value;
 
 use super::command::{self, CommandError};
 use super::{Emit, FileTree, Line, State};
+use crate::record::MediumKind;
 
 /// A medium should be replaced above this share of its life time.
 const WORN_PERCENT: u64 = 80;
@@ -34,7 +38,27 @@ pub(super) fn check(tree: &FileTree, emit: Emit<'_>) {
         };
         emit(nvme(&name, &drive.text("model"), log));
     }
+    for (name, drive) in tree.folders("/sys/block", "sd") {
+        let kind = MediumKind::of(drive.root());
+        if matches!(kind, MediumKind::Ssd | MediumKind::HardDisk) {
+            let log = if tree.is_machine() {
+                smart_log_of(&name)
+            } else {
+                Err("the drive is not in this machine".to_owned())
+            };
+            emit(sata(&name, kind, &drive.text("device/model"), log));
+        }
+    }
 }
+
+/// The attributes of makers whose normalised value is the share of the life time that is left, by smartctl's names for them.
+const LIFE_LEFT: [&str; 5] = [
+    "SSD_Life_Left",
+    "Percent_Lifetime_Remain",
+    "Remaining_Lifetime_Perc",
+    "Media_Wearout_Indicator",
+    "Wear_Leveling_Count",
+];
 
 fn emmc(name: &str, device: &FileTree) -> Line {
     let what = format!("wear of {name}");
@@ -80,11 +104,88 @@ fn log_of(device: &str) -> Result<Value, String> {
     Err("neither nvme nor smartctl is installed (`apt install nvme-cli`)".to_owned())
 }
 
-/// The used percent of the life time of an NVMe drive, by the name of its disk, such as `nvme0n1`. `None` if no program can tell it.
+/// The used percent of the life time of an NVMe drive or an SSD, by the name of its disk, such as `nvme0n1`. `None` if no program
+/// can tell it.
 pub(super) fn used_percent(disk: &str) -> Option<u64> {
+    if disk.starts_with("sd") {
+        return used_by_smart(&smart_log_of(disk).ok()?);
+    }
     let (drive, _) = disk.strip_prefix("nvme")?.split_once('n')?;
     let log = log_of(&format!("/dev/nvme{drive}")).ok()?;
     health(&log).map(|(used, _, _)| used)
+}
+
+/// What `smartctl` tells of a SATA drive. Its exit status is not looked at: it has a bit for each sign of a failure.
+fn smart_log_of(disk: &str) -> Result<Value, String> {
+    let device = format!("/dev/{disk}");
+    match command::run("smartctl", &["-j", "-x", &device], ASK_LIMIT) {
+        Ok(output) => Ok(serde_json::from_str(&output.out).unwrap_or_default()),
+        Err(CommandError::NotInstalled(_)) => {
+            Err("smartctl is not installed (`apt install smartmontools`)".to_owned())
+        }
+        Err(other) => Err(other.to_string()),
+    }
+}
+
+fn sata(name: &str, kind: MediumKind, model: &str, log: Result<Value, String>) -> Line {
+    let what = match kind {
+        MediumKind::HardDisk => format!("health of {name}"),
+        _ => format!("wear of {name}"),
+    };
+    let log = match log {
+        Ok(log) => log,
+        Err(reason) => return Line::ok(what, format!("{model}: not known, {reason}")),
+    };
+    let used = used_by_smart(&log);
+    let passed = log.pointer("/smart_status/passed").and_then(Value::as_bool);
+    if used.is_none() && passed.is_none() {
+        let said = log.pointer("/smartctl/messages/0/string");
+        let reason = match said.and_then(Value::as_str) {
+            Some(said) => format!("{said}; `sudo nvr doctor` may read it"),
+            None => "the drive does not report it".to_owned(),
+        };
+        return Line::ok(what, format!("{model}: not known, {reason}"));
+    }
+    let life = match (used, kind) {
+        (Some(used), _) => Some(format!("{used} % of its life time used")),
+        (None, MediumKind::HardDisk) => None,
+        (None, _) => Some("it does not report its wear".to_owned()),
+    };
+    let outlook = match passed {
+        Some(false) => Some("it expects to fail soon"),
+        Some(true) if life.is_none() => Some("it expects no failure"),
+        _ => None,
+    };
+    let found: Vec<&str> = life.as_deref().into_iter().chain(outlook).collect();
+    let found = format!("{model}: {}", found.join("; "));
+    let is_worn = used.is_some_and(|used| used > WORN_PERCENT);
+    let state = State::of(passed == Some(false), is_worn);
+    let line = Line::new(state, what, found, REPLACE);
+    match used {
+        Some(used) => line.with_figure("used_percent", used as f64),
+        None => line,
+    }
+}
+
+/// The used percent of the life time of a SATA drive, from the log of `smartctl`.
+fn used_by_smart(log: &Value) -> Option<u64> {
+    let named = |list: Option<&Value>, names: &[&str]| {
+        let list = list?.as_array()?.iter();
+        let mut found = list.filter(|one| names.contains(&one["name"].as_str().unwrap_or("")));
+        found.find_map(|one| one["value"].as_u64())
+    };
+    let pages = log.pointer("/ata_device_statistics/pages");
+    let mut pages = pages.and_then(Value::as_array).into_iter().flatten();
+    let by_standard = || {
+        pages.find_map(|page| named(page.get("table"), &["Percentage Used Endurance Indicator"]))
+    };
+    let by_maker = || {
+        let left = named(log.pointer("/ata_smart_attributes/table"), &LIFE_LEFT)?;
+        100_u64.checked_sub(left)
+    };
+    let by_program = log.pointer("/endurance_used/current_percent");
+    let by_program = by_program.and_then(Value::as_u64);
+    by_program.or_else(by_standard).or_else(by_maker)
 }
 
 fn nvme(name: &str, model: &str, log: Result<Value, String>) -> Line {
@@ -121,6 +222,31 @@ fn health(log: &Value) -> Option<(u64, u64, u64)> {
 mod tests {
     use super::super::fixture::{cases, short};
     use super::*;
+
+    #[test]
+    fn the_log_of_a_sata_drive_is_read_and_judged() {
+        let table = r#"
+{"endurance_used":{"current_percent":7},"smart_status":{"passed":true}} → Ok | wear of sda | X: 7 % of its life time used
+{"ata_device_statistics":{"pages":[{"number":1,"table":[{"name":"Lifetime Power-On Resets","value":50}]},{"number":7,"table":[{"name":"Percentage Used Endurance Indicator","value":83}]}]},"ata_smart_attributes":{"table":[{"id":177,"name":"Wear_Leveling_Count","value":99}]}} → Warning | wear of sda | X: 83 % of its life time used
+{"ata_smart_attributes":{"table":[{"id":9,"name":"Power_On_Hours","value":97,"raw":{"value":35825}},{"id":177,"name":"Wear_Leveling_Count","value":95,"raw":{"value":95}}]}} → Ok | wear of sda | X: 5 % of its life time used
+{"ata_smart_attributes":{"table":[{"id":202,"name":"Percent_Lifetime_Remain","value":1,"raw":{"value":99}}]},"smart_status":{"passed":false}} → Fault | wear of sda | X: 99 % of its life time used; it expects to fail soon
+{"ata_smart_attributes":{"table":[{"id":177,"name":"Wear_Leveling_Count","value":200}]},"smart_status":{"passed":true}} → Ok | wear of sda | X: it does not report its wear
+{"smartctl":{"messages":[{"string":"Smartctl open device: /dev/sda failed: Permission denied"}],"exit_status":2}} → Ok | wear of sda | X: not known, Smartctl open device: /dev/sda failed: Permission denied; `sudo nvr doctor` may read it
+{} → Ok | wear of sda | X: not known, the drive does not report it"#;
+        for (log, expected) in cases(table) {
+            let log = serde_json::from_str(log).expect("JSON");
+            let line = sata("sda", MediumKind::Ssd, "X", Ok(log));
+            assert_eq!(short(&line), expected);
+        }
+        for (passed, expected) in [
+            (true, "Ok | health of sda | X: it expects no failure"),
+            (false, "Fault | health of sda | X: it expects to fail soon"),
+        ] {
+            let log = serde_json::json!({"smart_status": {"passed": passed}});
+            let line = sata("sda", MediumKind::HardDisk, "X", Ok(log));
+            assert_eq!(short(&line), expected);
+        }
+    }
 
     #[test]
     fn the_logs_of_both_programs_are_read_and_judged() {

@@ -79,10 +79,10 @@ fn cameras(loaded: &Loaded) -> usize {
     recorded.count()
 }
 
-/// The wear of NVMe drives, by their own log. It has no other value than whole percents.
+/// The wear of NVMe drives and SSDs, by their own log. It has no other value than whole percents.
 fn ask_for_wear(medium: &mut Medium) {
     for disk in &mut medium.disks {
-        if disk.kind == MediumKind::Nvme
+        if matches!(disk.kind, MediumKind::Nvme | MediumKind::Ssd)
             && let Some(percent) = flash_wear::used_percent(&disk.name)
         {
             let percent = u8::try_from(percent.min(100)).unwrap_or(100);

@@ -93,6 +93,14 @@ impl Display for Wear {
 }
 
 impl MediumKind {
+    /// The kind of the disk at a folder such as `/sys/block/sda`.
+    pub fn of(block: &Path) -> Self {
+        let folder = block.canonicalize();
+        let folder = folder.as_deref().unwrap_or(block);
+        let name = folder.file_name().unwrap_or_default();
+        kind(folder, &name.to_string_lossy())
+    }
+
     /// The name for people, to follow a blank.
     pub fn name(self) -> &'static str {
         match self {
