@@ -216,10 +216,7 @@ impl Commands {
 
     /// Those roles of `wanted` that run.
     fn running(&self, children: &Children, wanted: &[ChildRole]) -> Vec<Recipient> {
-        let recipient = |role: &ChildRole| {
-            let child = children.get(role)?;
-            child.recipient(*role, &self.identity.device)
-        };
+        let recipient = |role: &ChildRole| children.get(role)?.recipient(*role);
         wanted.iter().filter_map(recipient).collect()
     }
 

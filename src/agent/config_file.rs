@@ -8,13 +8,13 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::warn;
 
 use super::cycle::ChildRole;
 use super::identity::Identity;
 use crate::base::private_file;
-use crate::fleet::Desired;
+use crate::fleet::{Desired, name_instance};
 
 /// A configuration can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -70,17 +70,19 @@ pub(super) fn remove(folder: &Path, role: ChildRole) {
     }
 }
 
-/// The configuration of a role: the body of a document, with the broker and the id of the box. `None` if the document has no body
-/// for the role.
+/// The configuration of a role: the body of a document, with the broker of the box, and with its id where the body names no
+/// instance. `None` if the document has no body for the role.
 pub(super) fn config(desired: &Desired, role: ChildRole, identity: &Identity) -> Option<Value> {
     let body = match role {
         ChildRole::Processor => desired.processor.as_ref(),
         ChildRole::Wall => desired.wall.as_ref(),
     };
-    let mut config: Map<String, Value> = body?.as_object()?.clone();
-    config.insert("mqtt".to_owned(), identity.mqtt_table.clone());
-    config.insert("instance_id".to_owned(), identity.device.clone().into());
-    Some(Value::Object(config))
+    let mut config = body?.clone();
+    config
+        .as_object_mut()?
+        .insert("mqtt".to_owned(), identity.mqtt_table.clone());
+    name_instance(&mut config, &identity.device);
+    Some(config)
 }
 
 #[cfg(test)]
@@ -105,6 +107,9 @@ mod tests {
             })
         );
         assert_eq!(super::config(&desired, ChildRole::Wall, &identity), None);
+        desired.processor = Some(serde_json::json!({"instance_id": "gate-2"}));
+        let config = super::config(&desired, ChildRole::Processor, &identity).expect("a body");
+        assert_eq!(config["instance_id"], "gate-2");
     }
 
     #[test]

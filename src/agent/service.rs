@@ -330,7 +330,6 @@ fn reader(
         config: config_file::path(configs, ChildRole::Processor)
             .to_str()
             .map(str::to_owned),
-        instance_id: Some(identity.device.clone()),
         ..CommonFlags::default()
     };
     let mut variables: Vec<(String, String)> = environment
@@ -355,6 +354,7 @@ fn reader(
         bodies: BodySources {
             processor: ConfigSource::new(processor, environment.clone()),
             wall: ConfigSource::new(wall, environment),
+            device: Some(identity.device.clone()),
         },
         abilities,
     }

@@ -48,7 +48,7 @@ impl WallNotice {
     pub(super) fn tick(&mut self, driver: &Driver) {
         let now = driver.clock.now();
         let wall = driver.children.get(&ChildRole::Wall);
-        let wall = wall.and_then(|wall| wall.recipient(ChildRole::Wall, &driver.identity.device));
+        let wall = wall.and_then(|wall| wall.recipient(ChildRole::Wall));
         let (Some(root), Some(wall)) = (&self.root, wall) else {
             return;
         };

@@ -4,7 +4,7 @@ use crate::base::{SessionId, SourceId};
 use crate::config::{MqttSettings, is_instance_id};
 
 /// The role of an MQTT client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientRole {
     /// Publishes detections.
     Processor,

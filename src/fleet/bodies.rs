@@ -10,6 +10,8 @@ use crate::config::{
     address_secrets,
 };
 
+const INSTANCE_ID: &str = "instance_id";
+
 /// The options and the environment that the roles of a device have, below which a body takes the place of the file.
 #[derive(Debug, Clone)]
 pub struct BodySources {
@@ -17,6 +19,8 @@ pub struct BodySources {
     pub processor: ConfigSource,
     /// Of `nvr wall`.
     pub wall: ConfigSource,
+    /// The id of the device, which a role has whose body names no `instance_id`. `None` at the desk, which checks those of many.
+    pub device: Option<String>,
 }
 
 /// The checked bodies.
@@ -38,6 +42,7 @@ impl BodySources {
             processor: ConfigSource::new(ProcessorFlags::default(), environment())
                 .for_another_machine(),
             wall: ConfigSource::new(WallFlags::default(), environment()).for_another_machine(),
+            device: None,
         }
     }
 
@@ -50,8 +55,11 @@ impl BodySources {
         let mut warnings = plain_secrets(desired);
         let role = desired.role;
         let mut load = |name: &str, is_run: bool, source: &ConfigSource, body: &Option<Value>| {
-            let body = body.as_ref().filter(|_| is_run)?;
-            match source.with_document(body.clone()).load_all() {
+            let mut body = body.clone().filter(|_| is_run)?;
+            if let Some(device) = &self.device {
+                name_instance(&mut body, device);
+            }
+            match source.with_document(body).load_all() {
                 Ok(loaded) => {
                     let warned = loaded.warnings.iter().map(|text| warning(name, text));
                     warnings.extend(warned);
@@ -79,6 +87,20 @@ impl BodySources {
                 warnings,
             },
         )
+    }
+}
+
+/// The name of a role on the broker: that of its body, else the id of its device.
+pub fn instance_id<'a>(body: Option<&'a Value>, device: &'a str) -> &'a str {
+    let named = body.and_then(|body| body.get(INSTANCE_ID)?.as_str());
+    named.unwrap_or(device)
+}
+
+/// Gives a body that names no instance the id of its device.
+pub fn name_instance(body: &mut Value, device: &str) {
+    if let Value::Object(body) = body {
+        let id = body.entry(INSTANCE_ID);
+        id.or_insert_with(|| device.into());
     }
 }
 

@@ -38,11 +38,13 @@ pub struct Desired {
     pub by: Option<String>,
     /// What the device runs. Each role that is named needs its body.
     pub role: DeviceRole,
-    /// Configuration of the processor, with the structure of the local file, without `mqtt` and `instance_id`.
+    /// Configuration of the processor, with the structure of the local file, without `mqtt`.
+    /// Without `instance_id` it has the id of the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub processor: Option<Value>,
-    /// Configuration of the wall, with the structure of the local file, without `mqtt` and `instance_id`.
+    /// Configuration of the wall, with the structure of the local file, without `mqtt`.
+    /// Without `instance_id` it has the id of the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub wall: Option<Value>,

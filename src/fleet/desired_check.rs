@@ -16,8 +16,8 @@ const MOST_MODELS: usize = 32;
 const VERSION_BYTES: usize = 64;
 /// Maximum length of an address in bytes.
 const ADDRESS_BYTES: usize = 2048;
-/// Keys of the local configuration that belong to the device.
-const FOREIGN: [&str; 2] = ["mqtt", "instance_id"];
+/// The key of the local configuration that belongs to the device.
+const FOREIGN: &str = "mqtt";
 
 impl Desired {
     /// Reads a payload: JSON, at most 64 KiB. The contents of the bodies are checked by [`BodySources::check`].
@@ -175,12 +175,11 @@ impl Check {
                     self.add(name, codes::MISSING_BODY, message);
                 }
                 None => {}
-                Some(Value::Object(body)) => {
-                    for key in FOREIGN.into_iter().filter(|key| body.contains_key(*key)) {
-                        let message = "belongs to the device, which a document could cut off with it; remove the key";
-                        self.add(&format!("{name}.{key}"), codes::FOREIGN_KEY, message);
-                    }
+                Some(Value::Object(body)) if body.contains_key(FOREIGN) => {
+                    let message = "belongs to the device, which a document could cut off with it; remove the key";
+                    self.add(&format!("{name}.{FOREIGN}"), codes::FOREIGN_KEY, message);
                 }
+                Some(Value::Object(_)) => {}
                 Some(_) => self.add(name, codes::WRONG_TYPE, "must be an object"),
             }
         }

@@ -109,7 +109,7 @@ fn the_publisher_is_a_short_text_without_control_characters() {
 fn every_problem_is_reported_at_once() {
     let document = with(json!({
         "generation": 0, "rol": 1, "base": "abc", "overcommit": "yes", "wall": 7, "role": "both",
-        "processor": {"mqtt": {}, "instance_id": "a"},
+        "processor": {"mqtt": {}},
         "probation": {"limit": "2h", "limt": 1},
         "models": [{"id": "a", "url": 5}, {"id": "b", "sha256": "z", "size": -1}],
         "firmware": {"url": "https://a"},
@@ -133,7 +133,6 @@ fn every_problem_is_reported_at_once() {
             ("generation", "bad-value"),
             ("probation.limit", "bad-value"),
             ("processor.mqtt", "foreign-key"),
-            ("processor.instance_id", "foreign-key"),
             ("wall", "wrong-type"),
         ],
     );

@@ -26,7 +26,7 @@ pub mod codes {
     pub const UNSUPPORTED_SCHEMA: &str = "unsupported-schema";
     /// The role has no body in the document.
     pub const MISSING_BODY: &str = "missing-body";
-    /// A key that belongs to the device (`mqtt`, `instance_id`) and not to a document.
+    /// A key that belongs to the device (`mqtt`) and not to a document.
     pub const FOREIGN_KEY: &str = "foreign-key";
     /// A login in plain text instead of a reference.
     pub const PLAIN_SECRET: &str = "plain-secret";

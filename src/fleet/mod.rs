@@ -25,7 +25,7 @@ mod response;
 mod schema;
 mod strict;
 
-pub use bodies::{BodySources, CheckedBodies, plain_secrets};
+pub use bodies::{BodySources, CheckedBodies, instance_id, name_instance, plain_secrets};
 pub use capabilities::{DecoderAbility, DeviceCapabilities, InferenceRate, Machine, OutputAbility};
 pub use command::{Command, CommandArgs, CommandRefused, RoleName, Verb};
 pub use desired::{Desired, DeviceRole, Window, check_publisher};

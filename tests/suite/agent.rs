@@ -35,6 +35,7 @@ mod other_process;
 mod processor_user;
 mod recording;
 mod refusals;
+mod renamed;
 mod stage;
 mod trials;
 mod twins;

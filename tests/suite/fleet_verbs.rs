@@ -75,6 +75,10 @@ fn each_lasting_verb_is_the_edit_that_the_documentation_shows() {
             replaced(removed, ""),
             "- processor.camera[id=2] = {\"id\":2,\"uri\":\"rtsp://10.0.1.21/main\"}",
         ),
+        (
+            format!("{}{}\n", file(), line("rename_instance")),
+            "+ processor.instance_id = \"gate-2\"",
+        ),
     ] {
         write(&fleet);
         let told = plan();

@@ -40,6 +40,7 @@ impl Supervisor {
             info!(role = %self.role, "the role is ready");
             self.told.send_modify(|told| {
                 told.process = Some(message.process);
+                told.instance.clone_from(&running.instance);
                 told.taken_by = None;
             });
             if let Some(document) = running.answers.take() {

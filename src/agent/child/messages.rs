@@ -19,7 +19,7 @@ use crate::fleet::DocumentError;
 pub(in crate::agent) struct ChildOptions {
     /// `nvr` itself.
     pub(in crate::agent) program: PathBuf,
-    /// The id of the device: the instance id of its roles.
+    /// The id of the device.
     pub(in crate::agent) device: String,
     /// The folder for the configurations of the roles.
     pub(in crate::agent) configs: PathBuf,
@@ -96,6 +96,8 @@ pub(in crate::agent) enum ChildEvent {
 pub(in crate::agent) struct Condition {
     /// The id of its process, once its start is complete.
     pub(in crate::agent) process: Option<i32>,
+    /// The instance id with which the process started: its control socket has this name until its end.
+    pub(in crate::agent) instance: String,
     /// Another process that has its role and id, and its control socket.
     pub(in crate::agent) taken_by: Option<i32>,
     /// How it ended the last time, while it is in a crash loop.

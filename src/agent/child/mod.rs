@@ -86,12 +86,13 @@ impl Child {
         self.orders.try_send(order).is_ok()
     }
 
-    /// Its running process, for requests. `device` is the id of the box.
-    pub(super) fn recipient(&self, role: ChildRole, device: &str) -> Option<Recipient> {
+    /// Its running process, for requests.
+    pub(super) fn recipient(&self, role: ChildRole) -> Option<Recipient> {
+        let condition = self.condition.borrow();
         Some(Recipient {
             role,
-            device: device.to_owned(),
-            process: self.condition.borrow().process?,
+            instance: condition.instance.clone(),
+            process: condition.process?,
             folder: self.folder.clone(),
         })
     }

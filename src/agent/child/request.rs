@@ -59,8 +59,8 @@ pub(in crate::agent) enum RequestError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::agent) struct Recipient {
     pub(in crate::agent) role: ChildRole,
-    /// The id of the device, the instance id of the role.
-    pub(in crate::agent) device: String,
+    /// The instance id with which the process started, a part of the name of its socket.
+    pub(in crate::agent) instance: String,
     /// The id of the process.
     pub(in crate::agent) process: i32,
     /// The folder of its socket, where that is not one of the agent's user.
@@ -81,8 +81,8 @@ impl Recipient {
         let mut failed = RequestError::NoSocket { role };
         let name = role.to_string();
         let sockets = match &self.folder {
-            Some(folder) => vec![socket_path(folder, &name, &self.device)],
-            None => find(&name, Some(&self.device)).sockets,
+            Some(folder) => vec![socket_path(folder, &name, &self.instance)],
+            None => find(&name, Some(&self.instance)).sockets,
         };
         for socket in sockets.into_iter().filter(|socket| socket.exists()) {
             match request_to(self.process, &socket, wanted, limit) {

@@ -24,7 +24,7 @@ use crate::agent::cycle::ChildRole;
 use crate::agent::document::DocumentId;
 use crate::base::Clock;
 use crate::control::Answer;
-use crate::fleet::DocumentError;
+use crate::fleet::{DocumentError, instance_id};
 
 /// How often the state of a role is observed while no document is tried.
 pub(super) const SLOW_PACE: Duration = Duration::from_secs(5);
@@ -45,6 +45,8 @@ pub(super) struct Supervisor {
     pub(super) told: watch::Sender<Condition>,
     /// The document that it runs; none after [`Order::Stop`].
     pub(super) wanted: Option<DocumentId>,
+    /// The instance id of the configuration that was written last.
+    instance: String,
     pub(super) running: Option<Running>,
     /// When it is started again after an end.
     pub(super) restart_at: Option<Instant>,
@@ -64,6 +66,8 @@ pub(super) struct Running {
     pub(super) started: Duration,
     /// The document that it was started with.
     pub(super) document: DocumentId,
+    /// The instance id that it was started with.
+    pub(super) instance: String,
     pub(super) ready: bool,
     /// Whether its abilities are known.
     pub(super) is_known: bool,
@@ -111,6 +115,7 @@ impl Supervisor {
             events,
             told,
             wanted: None,
+            instance: String::new(),
             running: None,
             restart_at: None,
             exits: Exits::default(),
@@ -216,6 +221,7 @@ impl Supervisor {
         };
         let is_other = self.wanted.as_ref() != Some(&document);
         self.wanted = Some(document.clone());
+        self.instance = instance_id(Some(&config), &self.options.device).to_owned();
         match &mut self.running {
             Some(running) if running.ready => {
                 // Without a process it has ended, which is seen next.
@@ -258,10 +264,11 @@ impl Supervisor {
 
     /// The running process, for requests.
     pub(super) fn recipient(&self) -> Option<Recipient> {
+        let running = self.running.as_ref()?;
         Some(Recipient {
             role: self.role,
-            device: self.options.device.clone(),
-            process: self.running.as_ref()?.process.id()?,
+            instance: running.instance.clone(),
+            process: running.process.id()?,
             folder: (self.options.lending(self.role)).map(|lending| lending.runtime.clone()),
         })
     }
@@ -297,6 +304,7 @@ impl Supervisor {
                     process,
                     started: self.clock.now(),
                     document,
+                    instance: self.instance.clone(),
                     ready: false,
                     is_known: false,
                     answers,

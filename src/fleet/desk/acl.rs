@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fleet_file::FleetFile;
 use crate::bus::{ClientRole, FleetTopic, Topics};
-use crate::fleet::Desired;
+use crate::fleet::{Desired, instance_id};
 
 /// The users besides the devices.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,7 +82,8 @@ fn device_rules(topics: &Topics, device: &str, document: Option<&Desired>) -> Ru
         rules.extend(processor_rules(topics, device, document));
     }
     if document.role.has_wall() {
-        rules.extend(wall_rules(topics, device));
+        let instance = instance_id(document.wall.as_ref(), device);
+        rules.extend(wall_rules(topics, instance));
     }
     rules.sort();
     rules.dedup();
@@ -95,9 +96,10 @@ fn processor_rules(topics: &Topics, device: &str, document: &Desired) -> Rules {
         ("read", topics.all_sources()),
         ("read", topics.all_processors()),
     ];
+    let instance = instance_id(document.processor.as_ref(), device);
     rules.extend(
         topics
-            .presence(ClientRole::Processor, device)
+            .presence(ClientRole::Processor, instance)
             .map(|topic| ("write", topic)),
     );
     let cameras = document
@@ -152,7 +154,7 @@ mod tests {
             Path::new("fleet.toml"),
         )
         .expect("valid");
-        let documents = BTreeMap::from([
+        let mut documents = BTreeMap::from([
             (
                 "box".to_owned(),
                 Desired {
@@ -204,6 +206,17 @@ mod tests {
                 "topic write nvr/sources/7",
             ]
         );
+        // A processor with a name of its own writes its presence under this name.
+        let body = documents
+            .get_mut("box")
+            .and_then(|desired| desired.processor.as_mut());
+        body.expect("its body")["instance_id"] = "gate-2".into();
+        let named = mosquitto_acl(&fleet, &documents, &topics, &users);
+        assert!(
+            named.contains("topic write nvr/processors/gate-2\n"),
+            "{named}"
+        );
+        assert!(!named.contains("nvr/processors/box"), "{named}");
         let wall = of("wall");
         assert!(wall.contains(&"topic read nvr/detections/+".to_owned()));
         assert!(

@@ -10,7 +10,7 @@ use super::layers::Merged;
 use super::render::{Rendered, document, render};
 use super::{LintProblem, LintProblems};
 use crate::base::SourceId;
-use crate::fleet::{BodySources, CheckedBodies, Desired, DocumentError, codes};
+use crate::fleet::{BodySources, CheckedBodies, Desired, DocumentError, codes, instance_id};
 
 /// The checked documents of a fleet.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,6 +44,7 @@ pub fn lint(
         problems: Vec::new(),
         linted: Linted::default(),
         claims: BTreeMap::new(),
+        instances: BTreeMap::new(),
     };
     for device in &fleet.devices {
         let is_selected = devices.iter().any(|one| one.id == device.id);
@@ -63,6 +64,8 @@ struct Lint<'a> {
     linted: Linted,
     /// The devices that analyse each source.
     claims: BTreeMap<SourceId, String>,
+    /// The devices whose role has each name on the broker.
+    instances: BTreeMap<(&'static str, String), String>,
 }
 
 impl Lint<'_> {
@@ -96,6 +99,7 @@ impl Lint<'_> {
                 }
             }
             Ok((desired, bodies)) => {
+                self.name(device, &merged, &desired, is_selected);
                 self.claim(device, &merged, &bodies, is_selected);
                 if is_selected {
                     self.accept(device, &merged, desired, bodies, allow_plain_secrets);
@@ -128,6 +132,35 @@ impl Lint<'_> {
             add(&mut self.linted.warnings, problem);
         }
         self.linted.documents.insert(device.id.clone(), desired);
+    }
+
+    /// A broker has one client of a name: it ends the connection of the former one.
+    fn name(
+        &mut self,
+        device: &DeviceEntry,
+        merged: &Merged,
+        desired: &Desired,
+        is_selected: bool,
+    ) {
+        let has = desired.role;
+        let bodies = [
+            ("processor", has.has_processor(), &desired.processor),
+            ("wall", has.has_wall(), &desired.wall),
+        ];
+        for (role, _, body) in bodies.into_iter().filter(|(_, is_run, _)| *is_run) {
+            let instance = instance_id(body.as_ref(), &device.id);
+            let key = (role, instance.to_owned());
+            let other = self.instances.insert(key, device.id.clone());
+            if let Some(other) = other.filter(|_| is_selected) {
+                let message = format!(
+                    "the {role} of {other} is {instance} as well; instance ids are unique on a broker"
+                );
+                let path = format!("{role}.instance_id");
+                let error = DocumentError::new(path, "instance-named-twice", message);
+                let problem = self.placed(device, merged, &error);
+                add(&mut self.problems, problem);
+            }
+        }
     }
 
     /// A source has one processor: of two that claim it, the later one is refused on the broker.

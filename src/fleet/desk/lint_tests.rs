@@ -96,6 +96,26 @@ fn the_broker_of_a_device_is_not_set_by_a_document() {
 }
 
 #[test]
+fn two_roles_do_not_have_one_name() {
+    let named = |of_b: &str| {
+        let text = format!("{TWO}[device.processor]\ninstance_id = \"{of_b}\"\n");
+        linted(&text, false)
+    };
+    named("gate-2").expect("a name of its own");
+    let told = named("a").expect_err("the name of the other");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(
+        told[0].starts_with("b: processor.instance_id: the processor of a is a as well; "),
+        "{told:#?}"
+    );
+    let told = named("gate 2").expect_err("not allowed in a topic");
+    assert!(
+        told[0].starts_with("b: processor.instance_id: "),
+        "{told:#?}"
+    );
+}
+
+#[test]
 fn two_devices_do_not_analyse_one_source() {
     let told = linted(&TWO.replace("first = 2", "first = 1"), false).expect_err("twice");
     assert_eq!(

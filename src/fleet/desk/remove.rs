@@ -9,6 +9,7 @@ use super::status::sources;
 use super::{DeskError, DeviceView};
 use crate::bus::{ClientRole, FleetTopic};
 use crate::event::SourceStatus;
+use crate::fleet::instance_id;
 
 /// Maximum time until the broker has confirmed.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -69,14 +70,23 @@ async fn owned_topics(
 ) -> BTreeSet<String> {
     let session = &operation.session;
     let topics = session.topics();
-    let presences = [ClientRole::Processor, ClientRole::Wall]
+    let body = |role: &str| view.desired.as_ref()?.body.as_ref()?.get(role);
+    let roles = [
+        (ClientRole::Processor, body("processor")),
+        (ClientRole::Wall, body("wall")),
+    ];
+    // A role that its document names anew has left the presence of the device's id behind.
+    let instances: BTreeSet<(ClientRole, &str)> = roles
         .into_iter()
-        .filter_map(|role| topics.presence(role, device));
+        .flat_map(|(role, body)| [(role, device), (role, instance_id(body, device))])
+        .collect();
+    let presences = instances.iter().copied();
+    let presences = presences.filter_map(|(role, instance)| topics.presence(role, instance));
     let mut asked: BTreeSet<String> = presences.collect();
     asked.extend(sources(view).into_iter().map(|id| topics.source(id)));
     let found = session.read(asked).await;
     let is_own = |payload: &[u8]| match SourceStatus::from_json(payload) {
-        Ok(status) => &*status.instance_id == device,
+        Ok(status) => instances.contains(&(ClientRole::Processor, &*status.instance_id)),
         // A presence.
         Err(_) => true,
     };
