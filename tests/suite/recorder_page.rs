@@ -116,6 +116,11 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
     let mut browser = Browser::open(&url, Size::new(1280, 900));
     let frame = json!({ "holds": "nvr.players[0]?.shown && nvr.players[0].captured" });
     let captured_ms = browser.expect(frame).as_f64().expect("a time");
+    // A frame is shown until the next one: at its time, which Chromium tells, and at any time of it, which Firefox tells.
+    let at = "at => frameShown([{ file: 'a', start: 0, end: 0.12, offset: 0 }], [0, 3600, 7200].map(tick => ({ file: 'a', tick })), at)";
+    let shown = format!("[0.019, 0.0389, 0.0399, 0.1, 0.13].map({at}).join()");
+    let shown = browser.expect(json!({ "holds": shown }));
+    assert_eq!(shown, "0,0,1,2,-1");
     assert!((captured_ms - oldest_ms as f64).abs() < 1000.0);
     browser.expect(json!({ "holds": WATCH }));
     browser.expect(json!({ "key": " " }));
