@@ -12,6 +12,11 @@ inherit nvr_source cargo pkgconfig
 export LIBCLANG_PATH = "${STAGING_LIBDIR_NATIVE}"
 export BINDGEN_EXTRA_CLANG_ARGS = "--target=${TARGET_SYS} --sysroot=${STAGING_DIR_TARGET}"
 
+# For the least size, as Cross.toml has it.
+export CARGO_PROFILE_RELEASE_LTO = "fat"
+export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = "4"
+export CARGO_PROFILE_RELEASE_OPT_LEVEL = "z"
+
 # As every board has it: without the RTSP server of the test cameras.
 CARGO_BUILD_FLAGS:append = " --no-default-features --package nvr --bins"
 
