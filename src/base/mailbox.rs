@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
-use super::sync::lock;
+use super::sync::{lock, wait_while};
 
 /// The result of a collection.
 #[derive(Debug, PartialEq, Eq)]
@@ -147,23 +147,11 @@ impl<K: Ord + Copy, T> Mailbox<K, T> {
 
     fn wait_until<'a>(
         &self,
-        mut state: MutexGuard<'a, State<K, T>>,
+        state: MutexGuard<'a, State<K, T>>,
         limit: Duration,
         enough: impl Fn(&State<K, T>) -> bool,
     ) -> MutexGuard<'a, State<K, T>> {
-        let deadline = Instant::now() + limit;
-        while !enough(&state) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self
-                .posted
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        state
+        wait_while(&self.posted, state, limit, |state| !enough(state))
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K, T>> {
@@ -212,6 +200,8 @@ impl<K: Ord + Copy, T> State<K, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     const NOW: Duration = Duration::ZERO;

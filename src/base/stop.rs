@@ -1,9 +1,9 @@
 //! A stop flag for threads: set once, waited for with a time-out.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
-use super::sync::lock;
+use super::sync::{lock, wait_while};
 
 /// A flag that threads wait on instead of sleeping. Once raised it stays raised.
 #[derive(Clone, Default)]
@@ -70,21 +70,8 @@ impl Stop {
 
     /// Waits at most `limit` for the flag. True if it was raised.
     pub fn wait(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        let mut state = self.lock();
-        while !state.raised {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self
-                .inner
-                .raised
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        true
+        let state = self.lock();
+        wait_while(&self.inner.raised, state, limit, |state| !state.raised).raised
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

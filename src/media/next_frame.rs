@@ -2,11 +2,11 @@
 //!
 //! Without a request no frame is kept: decoders have few buffers and stop when these are held.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use crate::base::Frame;
-use crate::base::sync::lock;
+use crate::base::sync::{lock, wait_while};
 
 /// The place where a source leaves a frame on request.
 #[derive(Default)]
@@ -37,10 +37,7 @@ impl NextFrame {
     pub fn wait(&self, limit: Duration) -> Option<Frame> {
         let mut state = lock(&self.state);
         state.waiting += 1;
-        let waited = self
-            .given
-            .wait_timeout_while(state, limit, |state| state.frame.is_none());
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut state = wait_while(&self.given, state, limit, |state| state.frame.is_none());
         state.waiting -= 1;
         match state.waiting {
             0 => state.frame.take(),

@@ -8,13 +8,13 @@
 //! counts as refused only when a second source is refused too.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use super::runner::LOGIN_WAITS;
 use super::session_state::Failure;
 use crate::base::Backoff;
-use crate::base::sync::lock;
+use crate::base::sync::{self, lock};
 use crate::config::Credentials;
 
 /// For this long after the server has accepted a login, sessions send it without waiting for each other.
@@ -150,8 +150,7 @@ impl Account {
             if left.is_zero() || is_over() {
                 return Turn::Withhold(Withheld::Unanswered);
             }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = sync::wait(&self.changed, state, Some(left));
         }
     }
 

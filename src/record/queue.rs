@@ -6,13 +6,13 @@
 //! Scenes have a room of their own, so that no picture is dropped for them. One that has none there is dropped alone.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::report::SourceShared;
 use super::scene::Scene;
 use crate::base::SourceId;
-use crate::base::sync::lock;
+use crate::base::sync::{self, lock};
 use crate::media::CodedUnit;
 
 /// The memory of a unit besides its data.
@@ -189,8 +189,7 @@ impl Queue {
             if left.is_zero() {
                 return Next::Nothing;
             }
-            let waited = self.ready.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = sync::wait(&self.ready, state, Some(left));
         }
     }
 

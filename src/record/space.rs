@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::file_key::FileKey;
@@ -11,7 +11,7 @@ use super::index::Changes;
 pub(super) use super::limits::{SpaceLimits, margin};
 use super::rate::Rate;
 use super::stock::Stock;
-use crate::base::sync::lock;
+use crate::base::sync::{lock, wait_while};
 use crate::base::{Clock, SourceId, shown_bytes, time_to_fill};
 
 /// The space that the writer reserves for a file at a time, so that files of many sources do not mix in small pieces: 16 s at
@@ -240,8 +240,7 @@ impl Space {
     pub(super) fn wait(&self, limit: Duration) -> bool {
         let state = lock(&self.state);
         let is_idle = |state: &mut State| !state.is_wanted && !state.is_ending;
-        let waited = self.wake.wait_timeout_while(state, limit, is_idle);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut state = wait_while(&self.wake, state, limit, is_idle);
         state.is_wanted = false;
         !state.is_ending
     }

@@ -1,11 +1,11 @@
 //! The newest scene of a head as a picture for viewers of the page. It is copied only on request, because a scene in full HD
 //! has eight megabytes.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::base::Waker;
-use crate::base::sync::lock;
+use crate::base::sync::{lock, wait_while};
 use crate::render::Canvas;
 
 /// Viewers count as present for this long after their last request: a head without a monitor composes for them.
@@ -32,23 +32,14 @@ struct RequestState {
 impl ViewerPicture {
     /// The newest scene. Wakes the head's thread and blocks until it has copied the scene, for at most `limit`.
     pub(super) fn picture(&self, limit: Duration, head: &Waker) -> Option<Arc<Canvas>> {
-        let deadline = Instant::now() + limit;
         let mut state = lock(&self.state);
         let before = state.answers;
         state.is_wanted = true;
         state.last_request = Some(Instant::now());
         head.wake();
-        while state.answers == before {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self
-                .provided
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        let state = wait_while(&self.provided, state, limit, |state| {
+            state.answers == before
+        });
         state.newest.clone()
     }
 

@@ -5,7 +5,7 @@
 //! waits when that is full.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc::Sender;
@@ -16,7 +16,7 @@ use super::library::{empty_removed, remove_version};
 use super::places::Places;
 use super::schedule::{Job, Next, Schedule, Told};
 use super::version::Version;
-use crate::base::sync::lock;
+use crate::base::sync::{self, lock};
 use crate::base::{Clock, Stop, free_bytes, shown_bytes};
 use crate::bus::Trust;
 use crate::fetch::{Client, Fault, Host, Listing, Retry, TimeLimits, Wanted, fetch};
@@ -208,8 +208,7 @@ fn next_task(tools: &Tools, shared: &Shared) -> Option<Task> {
                 return Some(Task::Fetch(job, stop));
             }
             Next::Wait(wait) => {
-                let waited = shared.changed.wait_timeout(state, wait);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                state = sync::wait(&shared.changed, state, Some(wait));
             }
             Next::Nothing => {
                 state.is_running = false;

@@ -7,14 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use super::descriptors::{
     Admission, DescriptorBudget, DescriptorShare, DescriptorShortage, Descriptors,
     ProcessDescriptors, Promised,
 };
-use crate::base::sync::lock;
+use crate::base::sync::{self, lock};
 
 /// Maximum number of sessions that are opened at the same time, so that thousands of unreachable cameras do not take
 /// thousands of threads.
@@ -219,18 +219,9 @@ impl Inner {
             let now = Instant::now();
             let actions = self.step(&mut state, now);
             if actions.is_empty() {
-                match state.next_wake() {
-                    Some(at) => {
-                        let wait = at.saturating_duration_since(now);
-                        let waited = self.changed.wait_timeout(state, wait);
-                        drop(waited.unwrap_or_else(PoisonError::into_inner));
-                    }
-                    None => drop(
-                        self.changed
-                            .wait(state)
-                            .unwrap_or_else(PoisonError::into_inner),
-                    ),
-                }
+                let wake = state.next_wake();
+                let limit = wake.map(|at| at.saturating_duration_since(now));
+                drop(sync::wait(&self.changed, state, limit));
                 continue;
             }
             drop(state);

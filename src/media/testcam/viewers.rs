@@ -3,7 +3,7 @@
 //! A viewer that takes no data loses whole groups of pictures; memory does not grow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -11,7 +11,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use super::CameraOptions;
-use crate::base::sync::lock;
+use crate::base::sync::{self, lock};
 
 /// The state of a camera that the server's callbacks use.
 #[derive(Debug)]
@@ -159,10 +159,7 @@ impl CameraState {
     pub(super) fn wait_for_viewer(&self) -> bool {
         let mut state = self.lock();
         while state.viewers.is_empty() && !state.closed {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = sync::wait(&self.changed, state, None);
         }
         !state.closed
     }
@@ -182,11 +179,7 @@ impl CameraState {
             if left.is_zero() {
                 return true;
             }
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = sync::wait(&self.changed, state, Some(left));
         }
     }
 
