@@ -68,6 +68,8 @@ mod recording_commands;
 #[cfg(feature = "testcam")]
 mod recording_events;
 #[cfg(feature = "testcam")]
+mod recording_kills;
+#[cfg(feature = "testcam")]
 mod recording_next;
 #[cfg(feature = "testcam")]
 mod recording_streams;
