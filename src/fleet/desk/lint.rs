@@ -142,10 +142,10 @@ impl Lint<'_> {
         desired: &Desired,
         is_selected: bool,
     ) {
-        let has = desired.role;
+        let runs = desired.role;
         let bodies = [
-            ("processor", has.has_processor(), &desired.processor),
-            ("wall", has.has_wall(), &desired.wall),
+            ("processor", runs.has_processor(), &desired.processor),
+            ("wall", runs.has_wall(), &desired.wall),
         ];
         for (role, _, body) in bodies.into_iter().filter(|(_, is_run, _)| *is_run) {
             let instance = instance_id(body.as_ref(), &device.id);
