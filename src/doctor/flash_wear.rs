@@ -31,23 +31,23 @@ pub(super) fn check(tree: &FileTree, emit: Emit<'_>) {
         }
     }
     for (name, drive) in tree.folders("/sys/class/nvme", "nvme") {
-        let log = if tree.is_machine() {
-            log_of(&format!("/dev/{name}"))
-        } else {
-            Err("the drive is not in this machine".to_owned())
-        };
+        let log = log_of(tree, || nvme_log(&format!("/dev/{name}")));
         emit(nvme(&name, &drive.text("model"), log));
     }
     for (name, drive) in tree.folders("/sys/block", "sd") {
         let kind = MediumKind::of(drive.root());
         if matches!(kind, MediumKind::Ssd | MediumKind::HardDisk) {
-            let log = if tree.is_machine() {
-                smart_log_of(&name)
-            } else {
-                Err("the drive is not in this machine".to_owned())
-            };
+            let log = log_of(tree, || sata_log(&name));
             emit(sata(&name, kind, &drive.text("device/model"), log));
         }
+    }
+}
+
+/// The log of a drive, if the tree is that of this machine.
+fn log_of(tree: &FileTree, ask: impl FnOnce() -> Result<Value, String>) -> Result<Value, String> {
+    match tree.is_machine() {
+        true => ask(),
+        false => Err("the drive is not in this machine".to_owned()),
     }
 }
 
@@ -89,42 +89,49 @@ fn emmc(name: &str, device: &FileTree) -> Line {
         .with_figure("used_percent", tenths.min(10) as f64 * 10.0)
 }
 
-/// The log of an NVMe drive.
-fn log_of(device: &str) -> Result<Value, String> {
-    for (program, arguments) in [
-        ("nvme", &["smart-log", "-o", "json", device][..]),
-        ("smartctl", &["-j", "-a", device]),
-    ] {
+/// What the first of these programs that is installed tells of a drive. Its exit status is not looked at: that of `smartctl` has a
+/// bit for each sign of a failure.
+fn ask(programs: &[(&str, &[&str])], missing: &str) -> Result<Value, String> {
+    for (program, arguments) in programs {
         match command::run(program, arguments, ASK_LIMIT) {
             Ok(output) => return Ok(serde_json::from_str(&output.out).unwrap_or_default()),
             Err(CommandError::NotInstalled(_)) => {}
             Err(other) => return Err(other.to_string()),
         }
     }
-    Err("neither nvme nor smartctl is installed (`apt install nvme-cli`)".to_owned())
+    Err(missing.to_owned())
+}
+
+/// The log of an NVMe drive.
+fn nvme_log(device: &str) -> Result<Value, String> {
+    let programs: [(&str, &[&str]); 2] = [
+        ("nvme", &["smart-log", "-o", "json", device]),
+        ("smartctl", &["-j", "-a", device]),
+    ];
+    ask(
+        &programs,
+        "neither nvme nor smartctl is installed (`apt install nvme-cli`)",
+    )
+}
+
+/// The log of a SATA drive, by the name of its disk.
+fn sata_log(disk: &str) -> Result<Value, String> {
+    let device = format!("/dev/{disk}");
+    ask(
+        &[("smartctl", &["-j", "-x", &device])],
+        "smartctl is not installed (`apt install smartmontools`)",
+    )
 }
 
 /// The used percent of the life time of an NVMe drive or an SSD, by the name of its disk, such as `nvme0n1`. `None` if no program
 /// can tell it.
 pub(super) fn used_percent(disk: &str) -> Option<u64> {
     if disk.starts_with("sd") {
-        return used_by_smart(&smart_log_of(disk).ok()?);
+        return used_by_smart(&sata_log(disk).ok()?);
     }
     let (drive, _) = disk.strip_prefix("nvme")?.split_once('n')?;
-    let log = log_of(&format!("/dev/nvme{drive}")).ok()?;
+    let log = nvme_log(&format!("/dev/nvme{drive}")).ok()?;
     health(&log).map(|(used, _, _)| used)
-}
-
-/// What `smartctl` tells of a SATA drive. Its exit status is not looked at: it has a bit for each sign of a failure.
-fn smart_log_of(disk: &str) -> Result<Value, String> {
-    let device = format!("/dev/{disk}");
-    match command::run("smartctl", &["-j", "-x", &device], ASK_LIMIT) {
-        Ok(output) => Ok(serde_json::from_str(&output.out).unwrap_or_default()),
-        Err(CommandError::NotInstalled(_)) => {
-            Err("smartctl is not installed (`apt install smartmontools`)".to_owned())
-        }
-        Err(other) => Err(other.to_string()),
-    }
 }
 
 fn sata(name: &str, kind: MediumKind, model: &str, log: Result<Value, String>) -> Line {
