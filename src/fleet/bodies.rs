@@ -55,7 +55,7 @@ impl BodySources {
         let mut warnings = plain_secrets(desired);
         let role = desired.role;
         let mut load = |name: &str, is_run: bool, source: &ConfigSource, body: &Option<Value>| {
-            let mut body = body.clone().filter(|_| is_run)?;
+            let mut body = body.as_ref().filter(|_| is_run)?.clone();
             if let Some(device) = &self.device {
                 name_instance(&mut body, device);
             }
