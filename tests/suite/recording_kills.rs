@@ -16,7 +16,8 @@ use crate::support::stage::{configuration, pattern_cameras};
 use crate::support::wait::{SOON, until};
 
 const CAMERAS: usize = 2;
-/// The kills come within this time of a start: the files of the run before are closed, and some of its own are opened and closed.
+/// The kills come within this time of a start. The program closes the files that the kill before has left open, and opens and closes
+/// new ones.
 const WINDOW: Duration = Duration::from_secs(7);
 /// More than a file has before its first fragment.
 const HEAD_BYTES: usize = 4096;

@@ -206,7 +206,7 @@ mod tests {
                 "topic write nvr/sources/7",
             ]
         );
-        // A processor with a name of its own writes its presence under this name.
+        // A processor that is renamed by its document writes its presence under the new name.
         let body = documents
             .get_mut("box")
             .and_then(|desired| desired.processor.as_mut());

@@ -101,7 +101,7 @@ fn two_roles_do_not_have_one_name() {
         let text = format!("{TWO}[device.processor]\ninstance_id = \"{of_b}\"\n");
         linted(&text, false)
     };
-    named("gate-2").expect("a name of its own");
+    named("gate-2").expect("another name");
     let told = named("a").expect_err("the name of the other");
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(

@@ -75,7 +75,7 @@ async fn owned_topics(
         (ClientRole::Processor, body("processor")),
         (ClientRole::Wall, body("wall")),
     ];
-    // A role that its document names anew has left the presence of the device's id behind.
+    // A role that its document has renamed still has a presence with the id of the device.
     let instances: BTreeSet<(ClientRole, &str)> = roles
         .into_iter()
         .flat_map(|(role, body)| [(role, device), (role, instance_id(body, device))])
