@@ -9,6 +9,7 @@ mod calls;
 mod exports;
 #[cfg(test)]
 mod guard_tests;
+mod library;
 mod media;
 mod parameters;
 mod playlist;
@@ -49,8 +50,6 @@ pub use self::view::{
 };
 
 const INDEX: &str = include_str!("index.html");
-/// The player library, as it was published.
-const HLS: &[u8] = include_bytes!("hls.min.js");
 /// The routes, without their slash.
 const NAMES: &[&str] = &[
     "",
@@ -109,7 +108,7 @@ pub async fn serve(
         .with_state(Arc::new(Exports::new(view.clone())));
     let routes = Router::new()
         .route("/", get(index))
-        .route("/hls.js", get(hls))
+        .route("/hls.js", get(library::hls))
         .route("/cameras.json", get(cameras))
         .route("/timeline.json", get(timeline))
         .route("/events.json", get(events))
@@ -161,21 +160,6 @@ impl IntoResponse for Refusal {
 
 async fn index() -> Html<&'static str> {
     Html(INDEX)
-}
-
-/// The library. Browsers ask each time whether it changed: a new version of the program may come with another one.
-async fn hls(headers: HeaderMap) -> Response {
-    let tag = format!("\"{:08x}-{:x}\"", crate::base::Checksum::of(HLS), HLS.len());
-    let is_known = media::is_known(&headers, Some(&tag));
-    let fixed = [
-        (header::ETAG, tag),
-        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
-    ];
-    if is_known {
-        return (StatusCode::NOT_MODIFIED, fixed).into_response();
-    }
-    let kind = [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")];
-    (fixed, kind, HLS).into_response()
 }
 
 async fn cameras(

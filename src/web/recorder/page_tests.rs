@@ -247,7 +247,12 @@ async fn the_page_and_its_library_are_part_of_the_program() {
         library.header("Content-Type"),
         Some("text/javascript; charset=utf-8")
     );
-    assert_eq!(library.body, HLS);
+    assert_eq!(library.header("Content-Encoding"), None);
+    assert_eq!(library.body, library::text());
+    let packed = ask(at, "/hls.js", &["Accept-Encoding: gzip, br"]).await;
+    assert_eq!(packed.header("Content-Encoding"), Some("gzip"));
+    assert_eq!(packed.header("Vary"), Some("accept-encoding"));
+    assert_eq!(packed.body, library::GZIP);
     let tag = library.header("ETag").expect("a tag");
     let again = ask(at, "/hls.js", &[&format!("If-None-Match: {tag}")]).await;
     assert_eq!((again.status, again.body.len()), (304, 0));
