@@ -187,10 +187,10 @@ fn element(outlet: &Outlet) -> Option<TensorElementType> {
 }
 
 fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Result<Session> {
-    // The arena keeps every buffer that a run ever needed, and spinning threads use a core between two frames: both are
-    // for servers that do nothing else.
+    // With its arena a lane of yolo12n-640 takes 37 MB for its tensors, and 88 MB without: the allocator of the system does not find
+    // room for the large ones between the small ones. A memory pattern takes 26 MB more. Spinning threads use a core between two frames.
     Session::builder(environment)?
-        .with_execution_providers([CPU::default().with_arena_allocator(false).build()])?
+        .with_execution_providers([CPU::default().with_arena_allocator(true).build()])?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_intra_op_spinning(false)?
