@@ -45,6 +45,8 @@ fn noise(format: PixelFormat, size: Size) -> Frame {
     (PixelFormat::Nv12, Size::new(1280, 720)),
     (PixelFormat::I420, Size::new(1920, 1080)),
     (PixelFormat::I420, Size::new(768, 576)),
+    (PixelFormat::I420, Size::new(640, 360)),
+    (PixelFormat::Nv12, Size::new(640, 360)),
     (PixelFormat::Rgb, Size::new(1280, 720)),
 ].map(Named))]
 fn letterbox(bencher: Bencher<'_, '_>, Named((format, size)): Named) {

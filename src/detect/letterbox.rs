@@ -3,12 +3,13 @@
 //!
 //! Runs on the detection worker's thread, only for frames that will be inferred. Scaling comes first, because a
 //! 1280x720 frame has four times the samples of its 640x360 picture. The chroma planes are scaled directly to the
-//! picture's size (for that frame: not at all), so colours are not blurred by a later enlargement.
+//! picture's size (for that frame: not at all), so colours are not blurred by a later enlargement. A frame that already has the
+//! picture's size is only converted, as ffmpeg does it: four pixels share a sample of chroma, which takes a tenth of the time.
 
 use nvr_pixels::Target;
 use yuv::{
     YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix,
-    yuv_nv24_to_rgb, yuv444_to_rgb,
+    yuv_nv12_to_rgb, yuv_nv24_to_rgb, yuv420_to_rgb, yuv444_to_rgb,
 };
 
 use super::{DetectError, Picture};
@@ -88,6 +89,10 @@ impl Letterboxer {
     ) -> Result<(), DetectError> {
         let (source, content) = (frame.planes_size(), window.letterbox.content);
         let chroma = Size::new(source.width.div_ceil(2), source.height.div_ceil(2));
+        // Rows are converted in pairs, and the last two only where both have the whole stride.
+        let is_scaled =
+            content != source || !source.height.is_multiple_of(2) || !window.has_whole_rows();
+        let colours = if is_scaled { content } else { chroma };
         let range = match frame.meta.colorimetry.range {
             ColorRange::Limited => YuvRange::Limited,
             ColorRange::Full => YuvRange::Full,
@@ -104,10 +109,10 @@ impl Letterboxer {
                     .single(pixels.plane(0), source, content, y_room)
                     .map_err(unreadable)?;
                 let u = scaler
-                    .single(pixels.plane(1), chroma, content, u_room)
+                    .single(pixels.plane(1), chroma, colours, u_room)
                     .map_err(unreadable)?;
                 let v = scaler
-                    .single(pixels.plane(2), chroma, content, v_room)
+                    .single(pixels.plane(2), chroma, colours, v_room)
                     .map_err(unreadable)?;
                 let image = YuvPlanarImage {
                     y_plane: y.bytes,
@@ -119,14 +124,19 @@ impl Letterboxer {
                     width: content.width,
                     height: content.height,
                 };
-                yuv444_to_rgb(&image, window.rows(), stride as u32, range, matrix)
+                let convert = if is_scaled {
+                    yuv444_to_rgb
+                } else {
+                    yuv420_to_rgb
+                };
+                convert(&image, window.rows(), stride as u32, range, matrix)
             }
             PixelFormat::Nv12 => {
                 let y = scaler
                     .single(pixels.plane(0), source, content, y_room)
                     .map_err(unreadable)?;
                 let uv = scaler
-                    .pairs(pixels.plane(1), chroma, content, u_room)
+                    .pairs(pixels.plane(1), chroma, colours, u_room)
                     .map_err(unreadable)?;
                 let image = YuvBiPlanarImage {
                     y_plane: y.bytes,
@@ -136,8 +146,13 @@ impl Letterboxer {
                     width: content.width,
                     height: content.height,
                 };
+                let convert = if is_scaled {
+                    yuv_nv24_to_rgb
+                } else {
+                    yuv_nv12_to_rgb
+                };
                 let mode = YuvConversionMode::Balanced;
-                yuv_nv24_to_rgb(&image, window.rows(), stride as u32, range, matrix, mode)
+                convert(&image, window.rows(), stride as u32, range, matrix, mode)
             }
             PixelFormat::Rgb => return draw_rgb(scaler, pixels.plane(0), source, window),
         }
@@ -176,6 +191,11 @@ struct Window<'a> {
 impl<'a> Window<'a> {
     fn rows(self) -> &'a mut [u8] {
         &mut self.rgb[self.first..]
+    }
+
+    /// Whether each row of the frame, the last one too, has the whole stride.
+    fn has_whole_rows(&self) -> bool {
+        self.rgb.len() - self.first >= self.stride * self.letterbox.content.height as usize
     }
 }
 
