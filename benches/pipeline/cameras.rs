@@ -85,8 +85,28 @@ impl Cameras {
 
     /// Decodes all cameras with GStreamer's own tools and drops the pictures.
     pub(crate) fn decode_only(&self, window: Duration) -> Use {
+        self.each(|id| self.decoding(id), window)
+    }
+
+    /// Receives all cameras with GStreamer's own tools, and decodes their key frames alone.
+    pub(crate) fn decode_keys_only(&self, window: Duration) -> Use {
+        let keys = |id| {
+            format!(
+                "{} ! identity drop-buffer-flags=delta-unit ! avdec_h264 max-threads=1",
+                self.receiving(id)
+            )
+        };
+        self.each(keys, window)
+    }
+
+    /// Receives all cameras with GStreamer's own tools, and decodes nothing.
+    pub(crate) fn receive_only(&self, window: Duration) -> Use {
+        self.each(|id| self.receiving(id), window)
+    }
+
+    fn each(&self, elements: impl Fn(u32) -> String, window: Duration) -> Use {
         let pipeline: String = (0..self.count)
-            .map(|id| format!("{} ! fakesink sync=false ", self.decoding(id)))
+            .map(|id| format!("{} ! fakesink sync=false ", elements(id)))
             .collect();
         launched(&pipeline, window)
     }

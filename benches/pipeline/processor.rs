@@ -118,15 +118,23 @@ pub(crate) fn compare() {
     table.print();
 }
 
-/// A processor that needs one picture a second of each camera, against decoding all of them.
+/// A processor that needs one picture a second of each camera, against what the same elements of GStreamer take for no more than that.
 fn key_frames(table: &mut Table) {
     let cameras = Cameras::with_many_keys(16, Size::new(640, 360));
     let decode = cameras.decode_only(WINDOW);
+    let receive = cameras.receive_only(WINDOW);
+    let keys = cameras.decode_keys_only(WINDOW);
     let settings = ["--backend", "scripted", "--max-fps", "1"];
     let wanted = Processor::start(&cameras, 16, &settings).measure(WINDOW);
     println!(
-        "16 cameras 640x360: decoding all {:.3} CPU; one picture a second of each {:.3} CPU, {:.1} frames/s\n",
-        decode.cores, wanted.cores, wanted.inferred_per_second
+        "16 cameras 640x360: decoding all {:.3} CPU, receiving {:.3}, receiving and decoding key frames {:.3}; \
+         one picture a second of each {:.3} CPU, {:.1} frames/s, {:.2} of decoding all\n",
+        decode.cores,
+        receive.cores,
+        keys.cores,
+        wanted.cores,
+        wanted.inferred_per_second,
+        wanted.cores / decode.cores
     );
     table.at_least(
         "one picture a second: inferred frames/s / 16",
@@ -134,9 +142,9 @@ fn key_frames(table: &mut Table) {
         0.9,
     );
     table.at_most(
-        "one picture a second: CPU / decoding all",
-        wanted.cores / decode.cores,
-        0.2,
+        "one picture a second: CPU / (receiving + decoding key frames)",
+        wanted.cores / keys.cores,
+        1.5,
     );
 }
 
