@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Desired, DocumentError, DocumentErrors, codes};
+use super::{Desired, DocumentError, DocumentErrors, RoleBody, codes};
 use crate::config::{
     ConfigProblems, ConfigSource, Environment, Loaded, ProblemKind, ProcessorFlags, WallFlags,
     address_secrets,
@@ -53,9 +53,9 @@ impl BodySources {
     pub fn check(&self, desired: &Desired) -> Result<CheckedBodies, DocumentErrors> {
         let mut errors = Vec::new();
         let mut warnings = plain_secrets(desired);
-        let role = desired.role;
-        let mut load = |name: &str, is_run: bool, source: &ConfigSource, body: &Option<Value>| {
-            let mut body = body.as_ref().filter(|_| is_run)?.clone();
+        let mut load = |role: RoleBody<'_>, source: &ConfigSource| {
+            let name = role.name;
+            let mut body = role.body.filter(|_| role.is_run)?.clone();
             if let Some(device) = &self.device {
                 name_instance(&mut body, device);
             }
@@ -71,14 +71,9 @@ impl BodySources {
                 }
             }
         };
-        let (processor, wall) = (&desired.processor, &desired.wall);
-        let processor = load(
-            "processor",
-            role.has_processor(),
-            &self.processor,
-            processor,
-        );
-        let wall = load("wall", role.has_wall(), &self.wall, wall);
+        let [processor, wall] = desired.bodies();
+        let processor = load(processor, &self.processor);
+        let wall = load(wall, &self.wall);
         DocumentErrors::or(
             errors,
             CheckedBodies {
@@ -131,14 +126,13 @@ fn warning(name: &str, text: &str) -> DocumentError {
 /// Logins in plain text in the bodies: in addresses of cameras, and as values instead of references. A desk refuses to publish
 /// them unless the operator insists; a device warns.
 pub fn plain_secrets(desired: &Desired) -> Vec<DocumentError> {
-    let bodies = [("processor", &desired.processor), ("wall", &desired.wall)];
     let mut found = Vec::new();
     let mut add = |path: String| {
         let message =
             "is a secret in plain text; use { \"file\": \"NAME\" } or { \"env\": \"NAME\" }";
         found.push(DocumentError::new(path, codes::PLAIN_SECRET, message));
     };
-    for (name, body) in bodies {
+    for RoleBody { name, body, .. } in desired.bodies() {
         let Some(body) = body else { continue };
         let cameras = body.get("camera").and_then(Value::as_array);
         for (index, camera) in cameras.into_iter().flatten().enumerate() {

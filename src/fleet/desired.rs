@@ -137,6 +137,17 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// A role in a document.
+#[derive(Debug, Clone, Copy)]
+pub struct RoleBody<'a> {
+    /// The role, and the key of its body.
+    pub name: &'static str,
+    /// Whether the device runs it.
+    pub is_run: bool,
+    /// Its configuration.
+    pub body: Option<&'a Value>,
+}
+
 impl Desired {
     /// A document with nothing but its role.
     pub fn new(generation: u64, role: DeviceRole) -> Self {
@@ -158,6 +169,19 @@ impl Desired {
             firmware: None,
             keys: None,
         }
+    }
+
+    /// Each role, with its body.
+    pub fn bodies(&self) -> [RoleBody<'_>; 2] {
+        let of = |name, is_run, body| RoleBody { name, is_run, body };
+        [
+            of(
+                "processor",
+                self.role.has_processor(),
+                self.processor.as_ref(),
+            ),
+            of("wall", self.role.has_wall(), self.wall.as_ref()),
+        ]
     }
 
     /// JSON. Its bytes are the payload that is signed and hashed.

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::desired::{MOST_GENERATION, check_publisher};
 use super::{
-    Desired, DocumentError, DocumentErrors, FirmwareRef, KeyChange, ModelRef, SCHEMA, codes, strict,
+    Desired, DocumentError, DocumentErrors, FirmwareRef, KeyChange, ModelRef, RoleBody, SCHEMA,
+    codes, strict,
 };
 use crate::config::is_instance_id;
 
@@ -160,17 +161,9 @@ impl Check {
     }
 
     fn bodies(&mut self, desired: &Desired) {
-        let bodies = [
-            (
-                "processor",
-                desired.role.has_processor(),
-                &desired.processor,
-            ),
-            ("wall", desired.role.has_wall(), &desired.wall),
-        ];
-        for (name, is_needed, body) in bodies {
+        for RoleBody { name, is_run, body } in desired.bodies() {
             match body {
-                None if is_needed && !desired.decommission => {
+                None if is_run && !desired.decommission => {
                     let message = format!("the role needs the body `{name}`; add it");
                     self.add(name, codes::MISSING_BODY, message);
                 }

@@ -28,7 +28,7 @@ mod strict;
 pub use bodies::{BodySources, CheckedBodies, instance_id, name_instance, plain_secrets};
 pub use capabilities::{DecoderAbility, DeviceCapabilities, InferenceRate, Machine, OutputAbility};
 pub use command::{Command, CommandArgs, CommandRefused, RoleName, Verb};
-pub use desired::{Desired, DeviceRole, Window, check_publisher};
+pub use desired::{Desired, DeviceRole, RoleBody, Window, check_publisher};
 pub use envelope::{Envelope, EnvelopeSignature, PayloadType, pre_authentication_encoding};
 pub use error::{DocumentError, DocumentErrors, codes};
 pub use firmware_order::FirmwareOrder;

@@ -142,13 +142,9 @@ impl Lint<'_> {
         desired: &Desired,
         is_selected: bool,
     ) {
-        let runs = desired.role;
-        let bodies = [
-            ("processor", runs.has_processor(), &desired.processor),
-            ("wall", runs.has_wall(), &desired.wall),
-        ];
-        for (role, _, body) in bodies.into_iter().filter(|(_, is_run, _)| *is_run) {
-            let instance = instance_id(body.as_ref(), &device.id);
+        for role in desired.bodies().into_iter().filter(|role| role.is_run) {
+            let instance = instance_id(role.body, &device.id);
+            let role = role.name;
             let key = (role, instance.to_owned());
             let other = self.instances.insert(key, device.id.clone());
             if let Some(other) = other.filter(|_| is_selected) {
