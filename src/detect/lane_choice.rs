@@ -4,16 +4,17 @@
 //! memory and more time for each picture. Which is faster depends on the network, the engine and the processor, so it is measured at the
 //! first start, and remembered.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use super::bench::{NoisePicture, THRESHOLDS};
 use super::parallelism::threads_of;
-use super::store::write_whole;
+use super::remembered::{ChoiceKey, Remembered};
 use super::{DetectError, Detector};
-use crate::base::{cache_dir, value_of};
+use crate::base::value_of;
+
+/// The file of the choices in the cache.
+const FILE: &str = "lanes.json";
 
 /// How long the measurements of one choice take together. No further number is tried after that.
 const BUDGET: Duration = Duration::from_secs(2);
@@ -27,54 +28,31 @@ const MEMORY_SHARE: f64 = 0.25;
 /// How many times the size of its files a loaded network takes: the weights, as read and as packed for the processor, and tensors.
 const MEMORY_PER_BYTE: f64 = 4.0;
 
-/// What a choice is for. It holds for the same key only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LaneKey {
-    /// The model's id, and the hash of its network.
-    pub(super) model: String,
-    /// The engine, with its version or file.
-    pub(super) engine: String,
-    /// The threads of all lanes.
-    pub(super) threads: usize,
-}
-
-impl LaneKey {
-    /// As one line, with the processor of this machine.
-    fn line(&self) -> String {
-        format!(
-            "{} | {} | {} threads | {}",
-            self.model,
-            self.engine,
-            self.threads,
-            processor()
-        )
-    }
-}
-
-/// The detectors of the best number of lanes. `load` makes one with so many threads, from files of `bytes` bytes. Blocks for [`BUDGET`] and
-/// the time for loading, unless the choice is remembered.
+/// The detectors of the best number of lanes. `load` makes one with so many threads, from files of `bytes` bytes. Unless the choice is
+/// remembered, blocks for [`BUDGET`] and the time for loading.
 ///
 /// # Errors
 /// If not even one lane can be loaded.
 pub(super) fn choose(
-    key: &LaneKey,
+    key: &ChoiceKey,
     bytes: u64,
     load: impl Fn(usize) -> Result<Box<dyn Detector>, DetectError>,
 ) -> Result<Vec<Box<dyn Detector>>, DetectError> {
     let memory = (bytes, free_memory());
-    choose_in(&Remembered::in_cache(), key, memory, load, rate)
+    choose_in(&Remembered::in_cache(FILE), key, memory, load, rate)
 }
 
 /// As [`choose`], with the given memory of earlier choices, the free memory of the machine, and what measures the pictures per second
 /// of detectors in about so much time.
 fn choose_in(
-    remembered: &Remembered,
-    key: &LaneKey,
+    remembered: &Remembered<usize>,
+    key: &ChoiceKey,
     (bytes, free): (u64, Option<u64>),
     load: impl Fn(usize) -> Result<Box<dyn Detector>, DetectError>,
     measure: impl Fn(&mut [Box<dyn Detector>], Duration) -> Result<f64, DetectError>,
 ) -> Result<Vec<Box<dyn Detector>>, DetectError> {
-    if let Some(lanes) = remembered.lanes(key) {
+    let possible = 1..=key.threads.max(1);
+    if let Some(lanes) = remembered.get(key).filter(|lanes| possible.contains(lanes)) {
         return loaded(&load, key.threads, lanes);
     }
     let most = most_lanes(bytes, free);
@@ -182,61 +160,6 @@ fn rate_of_one(
         pictures += 1;
     }
     Ok(f64::from(pictures) / started.elapsed().as_secs_f64().max(f64::MIN_POSITIVE))
-}
-
-/// The choices of earlier starts: a file of lines in the cache. It is read and written whole; a choice that is lost is made again.
-struct Remembered {
-    path: PathBuf,
-}
-
-impl Remembered {
-    fn in_cache() -> Self {
-        Self {
-            path: cache_dir().join("lanes.json"),
-        }
-    }
-
-    fn all(&self) -> BTreeMap<String, usize> {
-        let text = std::fs::read(&self.path).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
-    }
-
-    fn lanes(&self, key: &LaneKey) -> Option<usize> {
-        let lanes = self.all().get(&key.line()).copied()?;
-        (1..=key.threads.max(1)).contains(&lanes).then_some(lanes)
-    }
-
-    fn keep(&self, key: &LaneKey, lanes: usize) {
-        let mut all = self.all();
-        all.insert(key.line(), lanes);
-        let text = serde_json::to_string_pretty(&all)
-            .expect("invariant: a map of texts to numbers is JSON");
-        let folder = self.path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        let written = folder
-            .map_err(|error| DetectError::write(&self.path, error))
-            .and_then(|()| write_whole(&self.path, text.as_bytes()));
-        if let Err(error) = written {
-            tracing::warn!(%error, "the number of lanes will be measured again at the next start");
-        }
-    }
-}
-
-/// The processor's name. 64-bit ARM kernels give numbers instead: those of the maker and of the part.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let value = |name: &str| {
-        let value = value_of(&text, name)?.strip_prefix(':')?;
-        Some(value.trim_start())
-    };
-    match (
-        value("model name"),
-        value("CPU implementer"),
-        value("CPU part"),
-    ) {
-        (Some(name), _, _) => name.to_owned(),
-        (None, Some(maker), Some(part)) => format!("{maker} {part}"),
-        _ => std::env::consts::ARCH.to_owned(),
-    }
 }
 
 /// Memory that can be had without swapping, in bytes.

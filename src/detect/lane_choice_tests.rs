@@ -1,6 +1,7 @@
 //! Numbers of lanes, chosen with detectors whose speed is known.
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -45,8 +46,8 @@ impl Detector for Timed {
     }
 }
 
-fn key(threads: usize) -> LaneKey {
-    LaneKey {
+fn key(threads: usize) -> ChoiceKey {
+    ChoiceKey {
         model: "ab12".to_owned(),
         engine: "rten 1".to_owned(),
         threads,
@@ -55,7 +56,7 @@ fn key(threads: usize) -> LaneKey {
 
 /// The chosen number for an engine that takes `time(threads)` by calculation, and how often networks were loaded.
 fn chosen(
-    remembered: &Remembered,
+    remembered: &Remembered<usize>,
     threads: usize,
     bytes: u64,
     time: impl Fn(usize) -> Duration,
@@ -87,15 +88,15 @@ fn chosen(
     (found.len(), loads.get())
 }
 
-fn remembered() -> (tempfile::TempDir, Remembered) {
+fn remembered() -> (tempfile::TempDir, PathBuf, Remembered<usize>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("cache/lanes.json");
-    (folder, Remembered { path })
+    (folder, path.clone(), Remembered::at(path))
 }
 
 #[test]
 fn the_number_with_the_most_pictures_is_chosen_and_remembered() {
-    let (_folder, remembered) = remembered();
+    let (_folder, _, remembered) = remembered();
     // More threads do not help: four networks of one thread infer four times as many pictures.
     let flat = |_| Duration::from_millis(20);
     assert_eq!(chosen(&remembered, 4, 0, flat), (4, 1 + 2 + 4));
@@ -109,12 +110,12 @@ fn the_number_with_the_most_pictures_is_chosen_and_remembered() {
 
 #[test]
 fn a_network_that_is_too_slow_to_measure_has_one_lane() {
-    let (_folder, remembered) = remembered();
+    let (_folder, _, remembered) = remembered();
     let live = Arc::default();
     let load = |_| Ok(Timed::boxed(BUDGET, &live));
     let found = choose_in(&remembered, &key(2), (0, None), load, rate).expect("it loads");
     assert_eq!(found.len(), 1);
-    assert_eq!(remembered.lanes(&key(2)), Some(1));
+    assert_eq!(remembered.get(&key(2)), Some(1));
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn the_rate_counts_the_pictures_of_all_detectors() {
 
 #[test]
 fn memory_limits_the_lanes() {
-    let (_folder, remembered) = remembered();
+    let (_folder, _, remembered) = remembered();
     let flat = |_| Duration::from_millis(5);
     // A quarter of 1 GiB is enough for three networks of 80 MiB.
     assert_eq!(chosen(&remembered, 4, 20 << 20, flat).0, 2);
@@ -139,11 +140,11 @@ fn memory_limits_the_lanes() {
 
 #[test]
 fn a_damaged_file_or_an_impossible_number_is_measured_again() {
-    let (_folder, remembered) = remembered();
+    let (_folder, path, remembered) = remembered();
     let flat = |_| Duration::from_millis(5);
     for text in ["{", "[]", "{\"x\": -1}"] {
-        std::fs::create_dir_all(remembered.path.parent().expect("a folder")).expect("it is made");
-        std::fs::write(&remembered.path, text).expect("it can be written");
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
+        std::fs::write(&path, text).expect("it can be written");
         assert_eq!(chosen(&remembered, 2, 0, flat), (2, 1 + 2), "{text}");
     }
     remembered.keep(&key(2), 70);

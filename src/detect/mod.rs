@@ -37,6 +37,7 @@ mod output_layout;
 mod parallelism;
 mod plausibility;
 mod reference;
+mod remembered;
 mod rten;
 mod scripted;
 mod staging;

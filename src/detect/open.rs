@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::idle::{self, IdleDetector};
-use super::lane_choice::{self, LaneKey};
+use super::lane_choice;
 use super::manifest::plain_path;
 use super::network::{Network, NetworkDetector};
 use super::onnx_file::{ExternalFiles, OnnxFile};
 use super::onnxruntime::{self, OnnxRuntimeNetwork};
 use super::parallelism::threads_of;
+use super::remembered::ChoiceKey;
 use super::rten::{self, RtenNetwork};
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt::{self, Product};
@@ -176,7 +177,7 @@ impl CheckedModel {
         match parallelism.cpu_lanes() {
             Some(lanes) => threads_of(threads, lanes).into_iter().map(load).collect(),
             None => {
-                let key = LaneKey {
+                let key = ChoiceKey {
                     model: format!("{} {}", self.model.id, self.model.network_sha256()?),
                     engine: engine.identity(),
                     threads,
