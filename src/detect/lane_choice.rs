@@ -16,8 +16,12 @@ use crate::base::value_of;
 /// The file of the choices in the cache.
 const FILE: &str = "lanes.json";
 
-/// How long the measurements of one choice take together. No further number is tried after that.
+/// How long the measurements of one choice take together, without loading. No further number is tried after that.
 const BUDGET: Duration = Duration::from_secs(2);
+
+/// No further number is tried after this time, loading included. It is longer than the budget because OpenVINO takes half a second and
+/// more to load a network.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// More lanes must infer so many times as many pictures: they take memory, and each picture takes longer.
 const WORTH: f64 = 1.1;
@@ -29,7 +33,7 @@ const MEMORY_SHARE: f64 = 0.25;
 const MEMORY_PER_BYTE: f64 = 4.0;
 
 /// The detectors of the best number of lanes. `load` makes one with so many threads, from files of `bytes` bytes. Unless the choice is
-/// remembered, blocks for [`BUDGET`] and the time for loading.
+/// remembered, blocks for about [`BUDGET`] and the time for loading; after [`LONGEST`] no further number is tried.
 ///
 /// # Errors
 /// If not even one lane can be loaded.
@@ -61,14 +65,17 @@ fn choose_in(
     let candidates: Vec<usize> = candidates(key.threads, most);
     let slot = BUDGET / (2 * u32::try_from(candidates.len()).unwrap_or(u32::MAX).max(1));
     let mut last = None;
+    let mut measuring = Duration::ZERO;
     for lanes in candidates {
-        if lanes > 1 && started.elapsed() >= BUDGET {
+        if lanes > 1 && (measuring >= BUDGET || started.elapsed() >= LONGEST) {
             break;
         }
         // The memory of one number of lanes is free before the next one is loaded.
         drop(last.take());
         let mut detectors = loaded(&load, key.threads, lanes)?;
+        let measured = Instant::now();
         let rate = measure(&mut detectors, slot)?;
+        measuring += measured.elapsed();
         tracing::debug!(lanes, rate, "lanes are measured");
         if best_rate == 0.0 || rate >= best_rate * WORTH {
             (best, best_rate) = (lanes, rate);
