@@ -145,6 +145,7 @@ fn name(backend: Backend) -> Option<&'static str> {
         Backend::Auto => None,
         Backend::Tensorrt => Some("tensorrt"),
         Backend::TensorrtRtx => Some("tensorrt-rtx"),
+        Backend::Openvino => Some("openvino"),
         Backend::Onnxruntime => Some("onnxruntime"),
         Backend::Rten => Some("rten"),
         Backend::Scripted => Some("scripted"),

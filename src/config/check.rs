@@ -127,6 +127,7 @@ impl Checker<'_> {
         ProcessorSettings {
             model,
             backend: raw.backend,
+            openvino_precision: raw.openvino_precision,
             iou: self.within("processor", raw.iou()) as f32,
             threads: threads.map(|threads| threads as usize),
             lanes: lanes.map(|lanes| lanes as usize),

@@ -252,6 +252,8 @@ pub struct ProcessorSettings {
     pub model: ModelChoice,
     /// Inference backend.
     pub backend: Backend,
+    /// Precision in which the backend `openvino` computes.
+    pub openvino_precision: OpenVinoPrecision,
     /// IoU threshold of non-maximum suppression, 0–1.
     pub iou: f32,
     /// Number of threads of the inference engine, of all lanes together; `None` means the number of cores.
@@ -280,9 +282,20 @@ pub enum ModelChoice {
 }
 
 choice! {
+    /// Precision in which OpenVINO computes.
+    OpenVinoPrecision {
+        /// 32-bit floats.
+        #[default]
+        F32,
+        /// Floats of 16 bits with the exponent of 32-bit ones, where the processor has them; else 32-bit floats.
+        Bf16,
+    }
+}
+
+choice! {
     /// Inference backend.
     Backend {
-        /// The first available one of tensorrt, tensorrt-rtx, onnxruntime, rten.
+        /// The first available one of tensorrt, tensorrt-rtx, openvino (where it is faster than onnxruntime), onnxruntime, rten.
         #[default]
         Auto,
         /// NVIDIA TensorRT.
@@ -290,6 +303,8 @@ choice! {
         /// NVIDIA TensorRT for RTX.
         #[serde(rename = "tensorrt-rtx")]
         TensorrtRtx,
+        /// OpenVINO, inside a build of ONNX Runtime with it; opened at run time, x86-64 only.
+        Openvino,
         /// ONNX Runtime; its library is opened at run time.
         Onnxruntime,
         /// The built-in pure Rust engine.

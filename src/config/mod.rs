@@ -60,8 +60,8 @@ pub use auto::Auto;
 pub use check_camera::parse_pin;
 pub use checked::{
     AnalysisSettings, Backend, Credentials, DecodeChoice, Encoding, Location, ModelChoice,
-    MqttSettings, ProcessorSettings, Settings, SourceSettings, SourceTls, StreamChoice,
-    StreamSettings, TestPattern, TlsSettings, Transport,
+    MqttSettings, OpenVinoPrecision, ProcessorSettings, Settings, SourceSettings, SourceTls,
+    StreamChoice, StreamSettings, TestPattern, TlsSettings, Transport,
 };
 pub use duration::Span;
 pub use environment::Environment;

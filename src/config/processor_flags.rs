@@ -7,7 +7,7 @@ use super::option_forms::{
     choice, duration, given_text, http_token, names, number, path, paths, switch, text, whole,
 };
 use super::options::{Group, Read, group, option};
-use super::{Backend, Encoding, RawMqtt, RawProcessor, RawRecord, RawSettings};
+use super::{Backend, Encoding, OpenVinoPrecision, RawMqtt, RawProcessor, RawRecord, RawSettings};
 
 role_flags! {
     /// Options of `nvr processor`.
@@ -37,6 +37,8 @@ const OPTIONS: &[Group] = &[
         "processor",
         &[
             choice::<Backend>("backend", "BACKEND").help("Inference backend"),
+            choice::<OpenVinoPrecision>("openvino-precision", "PRECISION")
+                .help("Precision in which the backend openvino computes {default}"),
             whole("threads", "N"),
             option("lanes", "auto|N", |arg| arg, LANES),
             number("confidence", "SCORE").help(

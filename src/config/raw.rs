@@ -8,8 +8,8 @@ use super::declare::settings;
 use super::duration::{MINUTE, SECOND, Span};
 use super::raw_role::{STALL_LIMITS, START_LIMITS, role_settings};
 use super::{
-    Auto, Backend, DecodeChoice, Encoding, RawRecord, RawWall, RecordChoice, SecretRef,
-    StreamChoice, Transport, UriText,
+    Auto, Backend, DecodeChoice, Encoding, OpenVinoPrecision, RawRecord, RawWall, RecordChoice,
+    SecretRef, StreamChoice, Transport, UriText,
 };
 
 settings! {
@@ -180,8 +180,12 @@ role_settings! {
         {
             /// Model id. Default: yolov8x-640 if it is installed, else the model that `nvr model default` names.
             pub model: Option<String>;
-            /// Inference backend: auto, tensorrt, tensorrt-rtx, onnxruntime, rten, scripted, or none: the sources run and are not analysed.
+            /// Inference backend: auto, tensorrt, tensorrt-rtx, openvino, onnxruntime, rten, scripted, or none: the sources run and are not
+            /// analysed.
             pub backend: Backend = Backend::Auto;
+            /// Precision in which the backend openvino computes: f32, or bf16, which is faster on processors with AVX-512 or AMX, and
+            /// moves boxes by up to a pixel.
+            pub openvino_precision: OpenVinoPrecision = OpenVinoPrecision::F32;
             /// Number of threads of the inference engine, of all lanes together. Default: the number of cores.
             pub threads: Option<i64>, within 1..=256;
             /// Number of lanes, instances of the network that work at once, or auto: 3 with tensorrt and tensorrt-rtx; on the CPU 1 for

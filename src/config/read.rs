@@ -325,7 +325,7 @@ mod tests {
                 "camera[0].id: invalid type: boolean `true`, expected a whole number [f:7:1]",
                 "mqtt.port: invalid type: string \"x\", expected a whole number [f:3:1]",
                 "mqtt.prot: unknown key; did you mean `port`? known are host, port, username, password, topic_root, topic_prefix, qos, tls [f:2:1]",
-                "processor.backend: must be one of auto, tensorrt, tensorrt-rtx, onnxruntime, rten, scripted, none, got `gpu` [f:5:1]",
+                "processor.backend: must be one of auto, tensorrt, tensorrt-rtx, openvino, onnxruntime, rten, scripted, none, got `gpu` [f:5:1]",
             ]
         );
     }

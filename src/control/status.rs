@@ -62,7 +62,7 @@ pub struct ProcessorStatus {
 pub struct DetectorStatus {
     /// The id of its model.
     pub model: String,
-    /// `tensorrt`, `tensorrt-rtx`, `onnxruntime`, `rten` or `scripted`.
+    /// `tensorrt`, `tensorrt-rtx`, `openvino`, `onnxruntime`, `rten` or `scripted`.
     pub backend: String,
     /// How many classes it can find.
     pub classes: usize,

@@ -17,7 +17,8 @@ pub struct DeviceCapabilities {
     pub version: String,
     /// The machine.
     pub machine: Machine,
-    /// Inference backends that work here: `tensorrt`, `tensorrt-rtx`, `onnxruntime`, `rten`, `scripted`.
+    /// Inference backends that work here: `tensorrt`, `tensorrt-rtx`, `openvino`, `onnxruntime`, `rten`,
+    /// `scripted`.
     pub backends: Vec<String>,
     /// Models that are installed.
     pub models: Vec<String>,

@@ -25,6 +25,7 @@ pub(super) fn needs_new_detector(old: &Settings, new: &Settings, follows_sources
     had.model != wanted.model
         || had.backend != wanted.backend
         || had.threads != wanted.threads
+        || had.openvino_precision != wanted.openvino_precision
         || had.lanes != wanted.lanes
         || had.scripted_delay != wanted.scripted_delay
         || old.models_dirs != new.models_dirs
