@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use divan::Bencher;
 use nvr::base::{Frame, Letterbox, OwnedPixels, PixelFormat, Size, models_dirs};
-use nvr::config::{Backend, ModelChoice};
+use nvr::config::{Backend, ModelChoice, OpenVinoPrecision};
 use nvr::detect::{
     Canvas, ColorOrder, Decoder, DetectorRequest, Input, Layout, Letterboxer, ModelStore,
     Normalize, OutputFormat, OutputTensor, PADDING, Parallelism, Picture, TensorFill, Thresholds,
@@ -143,6 +143,7 @@ fn inference(bencher: Bencher<'_, '_>, Engine((backend, model, threads)): Engine
     let wanted = DetectorRequest {
         model: ModelChoice::Named(model.to_owned()),
         backend,
+        openvino_precision: OpenVinoPrecision::F32,
         parallelism: Parallelism {
             threads: Some(threads),
             lanes: Some(1),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nvr::base::{Size, models_dirs};
-use nvr::config::{Backend, ModelChoice};
+use nvr::config::{Backend, ModelChoice, OpenVinoPrecision};
 use nvr::detect::{
     Canvas, DetectorRequest, Letterboxer, ModelStore, Parallelism, Thresholds, open,
 };
@@ -22,6 +22,7 @@ pub(crate) fn film(file: &str, fps: u32) -> Film {
     let wanted = DetectorRequest {
         model: ModelChoice::Named(MODEL.to_owned()),
         backend: Backend::Auto,
+        openvino_precision: OpenVinoPrecision::F32,
         parallelism: Parallelism {
             threads: None,
             lanes: Some(1),

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nvr::base::{Letterbox, Size, models_dirs};
-use nvr::config::{Backend, ModelChoice};
+use nvr::config::{Backend, ModelChoice, OpenVinoPrecision};
 use nvr::detect::{DetectorRequest, ModelStore, Parallelism, Picture, Thresholds, open};
 
 use crate::process::{Process, mean};
@@ -138,6 +138,7 @@ fn wanted(backend: Backend, threads: usize) -> DetectorRequest {
     DetectorRequest {
         model: ModelChoice::Default,
         backend,
+        openvino_precision: OpenVinoPrecision::F32,
         parallelism: Parallelism {
             threads: Some(threads),
             lanes: Some(1),

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::out;
 use crate::base::Stop;
-use crate::config::{Backend, ModelChoice};
+use crate::config::{Backend, ModelChoice, OpenVinoPrecision};
 use crate::detect::{
     BuildFlags, CheckedModel, DetectorRequest, ModelStore, Parallelism, Product, Recipe,
     build_engine, build_here, builder_options, measure, open, present_product,
@@ -50,9 +50,12 @@ pub(super) struct BuildArgs {
 pub(super) struct BenchArgs {
     /// Id of the model
     id: String,
-    /// Backend to measure; repeatable [default: tensorrt, tensorrt-rtx, onnxruntime and rten]
+    /// Backend to measure; repeatable [default: tensorrt, tensorrt-rtx, openvino, onnxruntime and rten]
     #[arg(long, value_name = "BACKEND")]
     backend: Vec<Backend>,
+    /// Precision in which the backend openvino computes
+    #[arg(long, value_name = "PRECISION", default_value = "f32")]
+    openvino_precision: OpenVinoPrecision,
     /// Number of calls per backend
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     calls: u32,
@@ -187,6 +190,7 @@ pub(super) fn bench(store: &ModelStore, args: &BenchArgs) -> anyhow::Result<()> 
         vec![
             Backend::Tensorrt,
             Backend::TensorrtRtx,
+            Backend::Openvino,
             Backend::Onnxruntime,
             Backend::Rten,
         ]
@@ -229,12 +233,13 @@ fn bench_one(
             &DetectorRequest {
                 model: ModelChoice::Named(args.id.clone()),
                 backend,
+                openvino_precision: args.openvino_precision,
                 parallelism,
                 scripted_delay: std::time::Duration::ZERO,
             },
             store,
         )?,
-        _ => model.open(backend, parallelism)?,
+        _ => model.open(backend, parallelism, args.openvino_precision)?,
     };
     if Product::of_backend(backend).is_some()
         && let Some(upgrade) = &opened.upgrade

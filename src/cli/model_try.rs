@@ -14,7 +14,7 @@ use super::form::Form;
 use super::out;
 use super::picture_output::{PictureOutput, picture_output};
 use crate::base::Frame;
-use crate::config::{Backend, ModelChoice};
+use crate::config::{Backend, ModelChoice, OpenVinoPrecision};
 use crate::detect::{
     Canvas, Detection, DetectorRequest, Labels, Letterboxer, LoadedDetector, ModelStore,
     Parallelism, Product, REFERENCE_PICTURE, Thresholds, open,
@@ -159,6 +159,7 @@ fn loaded(store: &ModelStore, args: &TryArgs) -> anyhow::Result<LoadedDetector> 
     let wanted = DetectorRequest {
         model: ModelChoice::Named(args.id.clone()),
         backend: args.backend,
+        openvino_precision: OpenVinoPrecision::F32,
         parallelism: Parallelism {
             threads: args.threads.map(|threads| threads as usize),
             lanes: Some(1),

@@ -103,6 +103,14 @@ pub enum DetectError {
         /// Each file that was tried, with the reason why it was not used.
         tried: Vec<String>,
     },
+    /// OpenVINO can't be used.
+    #[error(
+        "OpenVINO can't be used ({reason}); install it with `tools/setup openvino` (x86-64 only), set ORT_DYLIB_PATH to the libonnxruntime.so of the Python package onnxruntime-openvino, or use --backend onnxruntime"
+    )]
+    OpenVinoAbsent {
+        /// Which library has no OpenVINO, or what could not be opened.
+        reason: String,
+    },
     /// An error of TensorRT or of its engine.
     #[error(transparent)]
     TensorRt(#[from] TensorRtError),

@@ -1,12 +1,11 @@
-//! ONNX Runtime, Microsoft's engine. Its library is opened at run time; it is about twice as fast as rten.
-//!
-//! The crate `ort` looks for its library at the first call and panics if it finds none. Therefore it is opened here
-//! first, explicitly, and its absence is an error. There is one library and one environment in a process: the first one
-//! that opens stays.
+//! ONNX Runtime, Microsoft's engine. Its library is opened at run time; it is about twice as fast as rten. Builds of it with
+//! OpenVINO, Intel's engine, run a graph in that instead, if they are asked to.
+
+pub(super) mod library;
+pub(super) mod openvino;
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
 
 use half::f16;
 use ort::environment::Environment;
@@ -18,26 +17,43 @@ use ort::value::{DynValue, Outlet, TensorElementType, TensorRef, ValueType};
 use super::DetectError;
 use super::network::{Feed, Network, ReadOutputs};
 use super::tensor::{OutputTensor, TensorInfo};
-use crate::base;
-use crate::base::sync::lock;
+use crate::config::OpenVinoPrecision;
+use library::{Build, with_environment};
 
 /// Its name in settings and messages.
 pub(super) const NAME: &str = "onnxruntime";
 
-/// The environment, once it is created.
-static ENVIRONMENT: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
+/// What runs the nodes of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Provider {
+    /// ONNX Runtime itself.
+    Cpu,
+    /// OpenVINO. It runs all nodes: a graph with a node that it does not know is refused.
+    OpenVino(OpenVinoPrecision),
+}
 
-/// Opens the library, if it is not open yet, and returns its path.
-///
-/// # Errors
-/// Every file that was tried, with the reason why it was not used.
-pub(super) fn open_library() -> Result<PathBuf, DetectError> {
-    with_environment(|path, _| path.to_owned())
+impl Provider {
+    /// Its backend's name in settings and messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => NAME,
+            Self::OpenVino(_) => openvino::NAME,
+        }
+    }
+
+    /// The build of ONNX Runtime that has it.
+    fn build(self) -> Build {
+        match self {
+            Self::Cpu => Build::Plain,
+            Self::OpenVino(_) => Build::OpenVino,
+        }
+    }
 }
 
 /// A graph in ONNX Runtime.
 pub(super) struct OnnxRuntimeNetwork {
     session: Session,
+    provider: Provider,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
     /// The element types of all inputs and outputs; none for what is no tensor.
@@ -48,18 +64,27 @@ pub(super) struct OnnxRuntimeNetwork {
 }
 
 impl OnnxRuntimeNetwork {
-    /// Loads the ONNX file at `path`, to be run by `threads` threads. Blocks.
+    /// Loads the ONNX file at `path`, to be run by `threads` threads of `provider`. Blocks; for OpenVINO up to some seconds.
     ///
     /// # Errors
-    /// If the library is missing, or ONNX Runtime's own error.
-    pub(super) fn load(path: &Path, threads: usize) -> Result<Self, DetectError> {
-        let environment = with_environment(|_, environment| environment.clone())?;
-        let session = session(&environment, path, threads).map_err(|error| DetectError::Load {
-            backend: NAME,
+    /// If the library or the provider is missing, or ONNX Runtime's own error.
+    pub(super) fn load(
+        path: &Path,
+        threads: usize,
+        provider: Provider,
+    ) -> Result<Self, DetectError> {
+        if matches!(provider, Provider::OpenVino(_)) {
+            openvino::present()?;
+        }
+        let environment = with_environment(provider.build(), |open| open.environment.clone())?;
+        let session = session(&environment, path, threads, provider);
+        let session = session.map_err(|error| DetectError::Load {
+            backend: provider.name(),
             path: path.to_owned(),
             message: error.to_string(),
         })?;
         Ok(Self {
+            provider,
             inputs: session.inputs().iter().map(info).collect(),
             outputs: session.outputs().iter().map(info).collect(),
             input_elements: session.inputs().iter().map(element).collect(),
@@ -72,7 +97,7 @@ impl OnnxRuntimeNetwork {
 
 impl Network for OnnxRuntimeNetwork {
     fn backend(&self) -> &'static str {
-        NAME
+        self.provider.name()
     }
 
     fn inputs(&self) -> &[TensorInfo] {
@@ -186,77 +211,26 @@ fn element(outlet: &Outlet) -> Option<TensorElementType> {
     }
 }
 
-fn session(environment: &Environment, path: &Path, threads: usize) -> ort::Result<Session> {
-    // With its arena a lane of yolo12n-640 takes 37 MB for its tensors, and 88 MB without: the allocator of the system does not find
-    // room for the large ones between the small ones. A memory pattern takes 26 MB more. Spinning threads use a core between two frames.
-    Session::builder(environment)?
-        .with_execution_providers([CPU::default().with_arena_allocator(true).build()])?
-        .with_optimization_level(GraphOptimizationLevel::All)?
+fn session(
+    environment: &Environment,
+    path: &Path,
+    threads: usize,
+    provider: Provider,
+) -> ort::Result<Session> {
+    // Spinning threads use a core between two frames. With its arena a lane of yolo12n-640 takes 37 MB for its tensors, and 88 MB without:
+    // the allocator of the system does not find room for the large ones between the small ones. A memory pattern takes 26 MB more.
+    let builder = Session::builder(environment)?
         .with_intra_threads(threads)?
         .with_intra_op_spinning(false)?
         .with_memory_pattern(false)?
-        .with_log_level(LogLevel::Warning)?
-        .commit_from_file(path)
-}
-
-fn with_environment<T>(take: impl FnOnce(&Path, &Environment) -> T) -> Result<T, DetectError> {
-    let mut held = lock(&ENVIRONMENT);
-    if held.is_none() {
-        *held = Some(open(&candidates())?);
-    }
-    match &*held {
-        Some((path, environment)) => Ok(take(path, environment)),
-        None => Err(DetectError::LibraryAbsent { tried: Vec::new() }),
-    }
-}
-
-/// Possible paths of the library: only the one that the operator names, otherwise the cache and the system.
-fn candidates() -> Vec<PathBuf> {
-    match std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
-        Some(path) => vec![path.into()],
-        None => vec![
-            base::cache_dir().join("onnxruntime/libonnxruntime.so"),
-            "libonnxruntime.so".into(),
-            "libonnxruntime.so.1".into(),
-        ],
-    }
-}
-
-fn open(candidates: &[PathBuf]) -> Result<(PathBuf, Environment), DetectError> {
-    let mut tried = Vec::new();
-    for path in candidates {
-        let opened = ort::init_from(path)
-            .map_err(|error| error.to_string())
-            .and_then(|builder| {
-                builder
-                    .with_name("nvr")
-                    .with_telemetry(false)
-                    .with_logger(Arc::new(log))
-                    .build()
-                    .map_err(|error| error.to_string())
-            });
-        match opened {
-            Ok(environment) => {
-                environment.set_log_level(LogLevel::Warning);
-                tracing::debug!(library = %path.display(), build = ort::info(), "ONNX Runtime is open");
-                return Ok((path.clone(), environment));
-            }
-            Err(reason) => tried.push(format!("{}: {reason}", path.display())),
-        }
-    }
-    Err(DetectError::LibraryAbsent { tried })
-}
-
-fn log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {
-    match level {
-        LogLevel::Verbose | LogLevel::Info => {
-            tracing::debug!(category, place, message, "ONNX Runtime says")
-        }
-        LogLevel::Warning => tracing::warn!(category, place, message, "ONNX Runtime warns"),
-        LogLevel::Error | LogLevel::Fatal => {
-            tracing::error!(category, place, message, "ONNX Runtime failed")
-        }
-    }
+        .with_log_level(LogLevel::Warning)?;
+    let mut builder = match provider {
+        Provider::Cpu => builder
+            .with_execution_providers([CPU::default().with_arena_allocator(true).build()])?
+            .with_optimization_level(GraphOptimizationLevel::All)?,
+        Provider::OpenVino(precision) => openvino::prepared(builder, threads, precision)?,
+    };
+    builder.commit_from_file(path)
 }
 
 fn info(outlet: &Outlet) -> TensorInfo {

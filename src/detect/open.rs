@@ -1,22 +1,24 @@
 //! Opens a detector by the settings: selects the model and the engine, and reports which of them is missing.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
+use super::cpu_engine::CpuEngine;
+use super::engine_choice::{self, Candidates};
 use super::idle::{self, IdleDetector};
 use super::lane_choice;
 use super::manifest::plain_path;
-use super::network::{Network, NetworkDetector};
+use super::network::NetworkDetector;
 use super::onnx_file::{ExternalFiles, OnnxFile};
-use super::onnxruntime::{self, OnnxRuntimeNetwork};
+use super::onnxruntime::library::{Build, open_library};
+use super::onnxruntime::{self, openvino};
 use super::parallelism::threads_of;
 use super::remembered::ChoiceKey;
-use super::rten::{self, RtenNetwork};
+use super::rten;
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt::{self, Product};
 use super::upgrade::{LoadedDetector, Upgrade, opened};
 use super::{DetectError, Detector, InstalledModel, Labels, ModelStore, Parallelism};
-use crate::config::{Backend, ModelChoice, ProcessorSettings};
+use crate::config::{Backend, ModelChoice, OpenVinoPrecision, ProcessorSettings};
 
 /// The wanted detector.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,8 @@ pub struct DetectorRequest {
     pub model: ModelChoice,
     /// The engine.
     pub backend: Backend,
+    /// The precision in which the backend `openvino` computes.
+    pub openvino_precision: OpenVinoPrecision,
     /// The engine's threads and lanes.
     pub parallelism: Parallelism,
     /// The time that the `scripted` backend takes for a frame.
@@ -37,6 +41,7 @@ impl DetectorRequest {
         Self {
             model: settings.model.clone(),
             backend: settings.backend,
+            openvino_precision: settings.openvino_precision,
             parallelism: Parallelism {
                 threads: settings.threads,
                 lanes: settings.lanes,
@@ -88,7 +93,11 @@ pub fn open(wanted: &DetectorRequest, store: &ModelStore) -> Result<LoadedDetect
             follows_sources: false,
         });
     }
-    CheckedModel::find(&wanted.model, store)?.open(wanted.backend, wanted.parallelism)
+    CheckedModel::find(&wanted.model, store)?.open(
+        wanted.backend,
+        wanted.parallelism,
+        wanted.openvino_precision,
+    )
 }
 
 /// A model whose files were read and checked once, to be opened in one or more engines.
@@ -117,7 +126,7 @@ impl CheckedModel {
         })
     }
 
-    /// Loads it in `backend`, which is one that runs models. Blocks for seconds.
+    /// Loads it in `backend`, which is one that runs models; `precision` is that of OpenVINO. Blocks for seconds.
     ///
     /// # Errors
     /// If the backend is missing, or the graph does not match the manifest.
@@ -125,6 +134,7 @@ impl CheckedModel {
         &self,
         backend: Backend,
         parallelism: Parallelism,
+        precision: OpenVinoPrecision,
     ) -> Result<LoadedDetector, DetectError> {
         let (model, labels) = (&self.model, self.labels.clone());
         let mut upgrade = None;
@@ -139,22 +149,8 @@ impl CheckedModel {
                 break;
             }
         }
-        let mut engine = cpu_engine(backend);
-        let detectors = match self.lanes(&engine, parallelism) {
-            // ONNX Runtime refuses some files that rten reads, and with it such a model was imported.
-            Err(reason @ DetectError::Load { .. })
-                if backend == Backend::Auto && engine == CpuEngine::OnnxRuntime =>
-            {
-                engine = CpuEngine::Rten;
-                let detectors = self.lanes(&engine, parallelism);
-                if detectors.is_err() {
-                    return Err(reason);
-                }
-                tracing::warn!(model = model.id, backend = engine.name(), %reason, "backend chosen: the faster one can't load this model");
-                detectors
-            }
-            other => other,
-        }?;
+        let candidates = self.candidates(backend, parallelism, precision)?;
+        let (engine, detectors) = self.first_that_loads(candidates, parallelism)?;
         let follows_sources =
             upgrade.is_none() && parallelism.lanes.is_none() && parallelism.cpu_threads() > 1;
         let mut opened = opened(detectors, model, engine.name(), labels, upgrade);
@@ -162,23 +158,83 @@ impl CheckedModel {
         Ok(opened)
     }
 
+    /// The engines on the CPU that `backend` stands for, in the order in which they are tried.
+    fn candidates(
+        &self,
+        backend: Backend,
+        parallelism: Parallelism,
+        precision: OpenVinoPrecision,
+    ) -> Result<Candidates, DetectError> {
+        let engine = match backend {
+            Backend::Openvino => CpuEngine::OpenVino(precision),
+            Backend::Onnxruntime => CpuEngine::OnnxRuntime,
+            Backend::Rten => CpuEngine::Rten,
+            _ => {
+                let load = |engine, threads| self.load(engine, threads);
+                let model = self.key()?;
+                return engine_choice::candidates(model, parallelism, precision, load);
+            }
+        };
+        Ok(Candidates {
+            engines: vec![engine],
+            refusals: Vec::new(),
+        })
+    }
+
+    /// The first one of the engines that loads the model. Each of them refuses some files that the others read.
+    fn first_that_loads(
+        &self,
+        candidates: Candidates,
+        parallelism: Parallelism,
+    ) -> Result<(CpuEngine, Vec<Box<dyn Detector>>), DetectError> {
+        let mut refusals = candidates.refusals;
+        let last = candidates.engines.len().saturating_sub(1);
+        for (place, engine) in candidates.engines.into_iter().enumerate() {
+            match self.lanes(engine, parallelism) {
+                Ok(detectors) => {
+                    for reason in refusals {
+                        tracing::warn!(model = self.model.id, backend = engine.name(), %reason, "backend chosen: the faster one can't load this model");
+                    }
+                    return Ok((engine, detectors));
+                }
+                Err(reason @ DetectError::Load { .. }) if place < last => refusals.push(reason),
+                Err(reason) => return Err(refusals.pop().unwrap_or(reason)),
+            }
+        }
+        Err(refusals
+            .pop()
+            .unwrap_or(DetectError::LibraryAbsent { tried: Vec::new() }))
+    }
+
+    /// What distinguishes the network from others.
+    fn key(&self) -> Result<String, DetectError> {
+        Ok(format!(
+            "{} {}",
+            self.model.id,
+            self.model.network_sha256()?
+        ))
+    }
+
+    /// The network in an engine on the CPU.
+    fn load(&self, engine: CpuEngine, threads: usize) -> Result<Box<dyn Detector>, DetectError> {
+        let network = engine.load(&self.model.onnx(), &self.external, threads)?;
+        let detector = NetworkDetector::new(network, &self.model, self.labels.clone())?;
+        Ok(Box::new(detector))
+    }
+
     /// The instances of the network in an engine on the CPU.
     fn lanes(
         &self,
-        engine: &CpuEngine,
+        engine: CpuEngine,
         parallelism: Parallelism,
     ) -> Result<Vec<Box<dyn Detector>>, DetectError> {
-        let load = |threads: usize| -> Result<Box<dyn Detector>, DetectError> {
-            let network = engine.load(&self.model.onnx(), &self.external, threads)?;
-            let detector = NetworkDetector::new(network, &self.model, self.labels.clone())?;
-            Ok(Box::new(detector))
-        };
+        let load = |threads| self.load(engine, threads);
         let threads = parallelism.cpu_threads();
         match parallelism.cpu_lanes() {
             Some(lanes) => threads_of(threads, lanes).into_iter().map(load).collect(),
             None => {
                 let key = ChoiceKey {
-                    model: format!("{} {}", self.model.id, self.model.network_sha256()?),
+                    model: self.key()?,
                     engine: engine.identity(),
                     threads,
                 };
@@ -243,17 +299,27 @@ fn without_tensorrt(
     }
 }
 
-/// All backends, with `ready` or the reason why they can't be used here.
+/// All backends, with `ready` or the reason why they can't be used here. OpenVINO is for x86-64; elsewhere it is named only if it is
+/// here.
 pub fn available_backends() -> BTreeMap<&'static str, String> {
     let ready = || "ready".to_owned();
+    // First, because a process has one build of ONNX Runtime: that with OpenVINO can do the work of the other one.
+    let openvino = openvino::present().map(|present| {
+        let version = present.version.unwrap_or_default();
+        format!("ready: OpenVINO {version} in {}", present.library)
+    });
     let mut backends = BTreeMap::from([
         (
             onnxruntime::NAME,
-            onnxruntime::open_library().map_or_else(|reason| reason.to_string(), |_| ready()),
+            open_library(Build::Plain).map_or_else(|reason| reason.to_string(), |_| ready()),
         ),
         (rten::NAME, ready()),
         ("scripted", ready()),
     ]);
+    if openvino.is_ok() || cfg!(target_arch = "x86_64") {
+        let told = openvino.unwrap_or_else(|reason| reason.to_string());
+        backends.insert(openvino::NAME, told);
+    }
     for product in Product::ALL {
         let told = match tensorrt::present(product) {
             Ok(what) => format!("ready: {what}"),
@@ -262,63 +328,4 @@ pub fn available_backends() -> BTreeMap<&'static str, String> {
         backends.insert(product.name(), told);
     }
     backends
-}
-
-/// An engine that runs networks on the CPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CpuEngine {
-    OnnxRuntime,
-    Rten,
-}
-
-/// The engine that `backend` stands for: `auto` takes the faster one that is here.
-fn cpu_engine(backend: Backend) -> CpuEngine {
-    match backend {
-        Backend::Rten => CpuEngine::Rten,
-        Backend::Onnxruntime => CpuEngine::OnnxRuntime,
-        _ => match onnxruntime::open_library() {
-            Ok(library) => {
-                tracing::info!(backend = onnxruntime::NAME, library = %library.display(), "backend chosen");
-                CpuEngine::OnnxRuntime
-            }
-            Err(reason) => {
-                tracing::info!(backend = rten::NAME, %reason, "backend chosen: ONNX Runtime, which is twice as fast, is missing");
-                CpuEngine::Rten
-            }
-        },
-    }
-}
-
-impl CpuEngine {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::OnnxRuntime => onnxruntime::NAME,
-            Self::Rten => rten::NAME,
-        }
-    }
-
-    /// What distinguishes it from another version of it: the library's path, or the program's version.
-    fn identity(&self) -> String {
-        match self {
-            Self::OnnxRuntime => {
-                let library = onnxruntime::open_library();
-                let library =
-                    library.map_or_else(|_| String::new(), |path| path.display().to_string());
-                format!("{} {library}", onnxruntime::NAME)
-            }
-            Self::Rten => format!("{} of nvr {}", rten::NAME, env!("CARGO_PKG_VERSION")),
-        }
-    }
-
-    fn load(
-        &self,
-        path: &Path,
-        external: &ExternalFiles,
-        threads: usize,
-    ) -> Result<Box<dyn Network>, DetectError> {
-        Ok(match self {
-            Self::OnnxRuntime => Box::new(OnnxRuntimeNetwork::load(path, threads)?),
-            Self::Rten => Box::new(RtenNetwork::load(path, external, threads)?),
-        })
-    }
 }

@@ -8,7 +8,7 @@ use super::import_request::ImportRequest;
 use super::manifest::ModelFile;
 use super::network::{Network, NetworkDetector};
 use super::onnx_file::{CUT_OFF, ExternalFiles, OnnxFile};
-use super::onnxruntime::OnnxRuntimeNetwork;
+use super::onnxruntime::{OnnxRuntimeNetwork, Provider};
 use super::rten::RtenNetwork;
 use super::store::write_whole;
 use super::{
@@ -201,7 +201,7 @@ fn load(
         Err(DetectError::Load { message, .. }) => message,
         Err(other) => return Err(other),
     };
-    match OnnxRuntimeNetwork::load(graph, 1) {
+    match OnnxRuntimeNetwork::load(graph, 1, Provider::Cpu) {
         Ok(network) => Ok(Box::new(network)),
         Err(DetectError::Load { message, .. }) => Err(request.refusal(format!(
             "no engine can load it: rten says: {first}; onnxruntime says: {message}"

@@ -17,7 +17,7 @@ pub struct LoadedDetector {
     pub more: Vec<Box<dyn Detector>>,
     /// The model's id, as in events.
     pub model_id: Arc<str>,
-    /// The backend: `tensorrt`, `tensorrt-rtx`, `onnxruntime`, `rten`, `scripted`.
+    /// The backend: `tensorrt`, `tensorrt-rtx`, `openvino`, `onnxruntime`, `rten`, `scripted`.
     pub backend: &'static str,
     /// The classes that it detects.
     pub labels: Labels,

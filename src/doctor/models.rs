@@ -75,8 +75,11 @@ fn backend_line(backend: &str, words: &str) -> Line {
     if words.starts_with("ready") {
         return Line::ok(what, words);
     }
-    // A processor then uses the other CPU backend.
-    let reason = without_remedy(&words);
+    // A processor then uses the other CPU backend. Of an engine that most machines lack, the line says how to get it.
+    let reason = match backend {
+        "openvino" => words.to_owned(),
+        _ => without_remedy(&words),
+    };
     Line::ok(what, format!("not available: {reason}"))
 }
 
@@ -111,6 +114,29 @@ fn engine_line(engine: &EngineReport) -> Line {
 mod tests {
     use super::super::fixture::full;
     use super::*;
+
+    #[test]
+    fn an_absent_backend_is_no_warning_and_openvino_has_its_remedy() {
+        let line = |backend, words| full(&backend_line(backend, words));
+        assert_eq!(
+            [
+                line("openvino", "ready: OpenVINO 2025.4.1 in /c/o.so"),
+                line(
+                    "openvino",
+                    "OpenVINO can't be used (/c/p.so has no OpenVINO); install it"
+                ),
+                line(
+                    "onnxruntime",
+                    "its library could not be opened (/c/p.so: no); install it"
+                ),
+            ],
+            [
+                "Ok | backend openvino | ready: OpenVINO 2025.4.1 in /c/o.so",
+                "Ok | backend openvino | not available: OpenVINO can't be used (/c/p.so has no OpenVINO); install it",
+                "Ok | backend onnxruntime | not available: its library could not be opened (/c/p.so: no)",
+            ]
+        );
+    }
 
     #[test]
     fn an_engine_that_is_not_loaded_is_a_warning_with_the_command_that_builds_it() {

@@ -1,10 +1,10 @@
-//! Detection with real weights, real footage and both CPU engines.
+//! Detection with real weights, real footage and the engines on the CPU.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nvr::base::{Frame, Letterbox, models_dirs};
-use nvr::config::{Backend, ModelChoice};
+use nvr::config::{Backend, ModelChoice, OpenVinoPrecision};
 use nvr::detect::{
     Canvas, Detection, DetectorRequest, Letterboxer, LoadedDetector, ModelStore, Parallelism,
     Picture, Thresholds, open,
@@ -17,6 +17,7 @@ fn opened(model: &str, backend: Backend) -> LoadedDetector {
     let wanted = DetectorRequest {
         model: ModelChoice::Named(model.to_owned()),
         backend,
+        openvino_precision: OpenVinoPrecision::F32,
         parallelism: Parallelism {
             threads: None,
             lanes: Some(1),
@@ -98,8 +99,14 @@ fn rten_finds_the_persons_of_the_reference() {
 
 #[test]
 fn both_engines_see_the_same_in_the_same_frame() {
-    let mut one = FrameDetector::open("yolo12n-640", Backend::Onnxruntime);
-    let mut other = FrameDetector::open("yolo12n-640", Backend::Rten);
+    assert_alike(Backend::Onnxruntime, Backend::Rten);
+}
+
+/// Asserts that two engines see the same objects in the same frames.
+fn assert_alike(one: Backend, other: Backend) {
+    let mut one = FrameDetector::open("yolo12n-640", one);
+    let mut other = FrameDetector::open("yolo12n-640", other);
+    let (name, other_name) = (one.opened.backend, other.opened.backend);
     let mut seen = BTreeMap::<String, usize>::new();
     for frame in frames(&asset("footage/vtest.avi"), 120) {
         let (mut found, wanted) = (one.detect(&frame, 0.3), other.detect(&frame, 0.3));
@@ -110,15 +117,35 @@ fn both_engines_see_the_same_in_the_same_frame() {
                 .iter()
                 .filter(|twin| twin.class_name == detection.class_name)
                 .find(|twin| twin.bbox.iou(&detection.bbox) >= 0.99);
-            let twin = twin.unwrap_or_else(|| panic!("rten does not see {detection:?}"));
+            let twin = twin.unwrap_or_else(|| panic!("{other_name} does not see {detection:?}"));
             let difference = (twin.confidence - detection.confidence).abs();
             assert!(difference <= 0.01, "{twin:?} is not {detection:?}");
             *seen.entry(detection.class_name.to_string()).or_default() += 1;
         }
         let strong = wanted.iter().filter(|twin| twin.confidence > 0.32).count();
-        assert!(strong <= found.len(), "rten sees more than onnxruntime");
+        assert!(strong <= found.len(), "{other_name} sees more than {name}");
     }
     assert!(seen["person"] > 20, "{seen:?}");
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn openvino_sees_what_the_other_engines_see() {
+    asset("openvino/libonnxruntime.so");
+    alone("detect::child_sees_with_openvino", []);
+}
+
+#[test]
+#[ignore = "needs a process of its own: the first library of ONNX Runtime that opens stays"]
+fn child_sees_with_openvino() {
+    if !is_alone() {
+        return;
+    }
+    let mut detector = FrameDetector::open("yolo12n-640", Backend::Openvino);
+    assert_eq!(detector.opened.backend, "openvino");
+    assert_near(persons(&mut detector, 0.4), 230);
+    assert_alike(Backend::Openvino, Backend::Onnxruntime);
+    assert_alike(Backend::Openvino, Backend::Rten);
 }
 
 /// Maximum memory of an engine with YOLO12n in MB: a processor may take 250, and four decoders take 118 of them.

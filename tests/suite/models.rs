@@ -4,6 +4,9 @@
 mod class_names;
 mod fetching;
 mod foreign_files;
+mod libraries;
+#[cfg(target_arch = "x86_64")]
+mod openvino;
 mod output_layouts;
 mod readings;
 mod trying;
@@ -14,13 +17,12 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use nvr::base::Size;
-use nvr::config::{Backend, ModelChoice};
+use nvr::config::{Backend, ModelChoice, OpenVinoPrecision};
 use nvr::detect::{
     DetectError, DetectorRequest, ImportRequest, InstalledModel, LoadedDetector, ModelStore,
     OutputFormat, Parallelism, Range, import, open,
 };
 
-use crate::support::alone::{alone, is_alone};
 use crate::support::onnx::TinyNetwork;
 use crate::support::tiny::{OBJECTS, assert_sees, lit, see};
 
@@ -75,17 +77,7 @@ impl ModelDir {
     }
 
     fn open(&self, backend: Backend) -> Result<LoadedDetector, DetectError> {
-        let wanted = DetectorRequest {
-            model: ModelChoice::Named("tiny".to_owned()),
-            backend,
-            parallelism: Parallelism {
-                threads: Some(1),
-                lanes: Some(1),
-                ..Parallelism::default()
-            },
-            scripted_delay: Duration::ZERO,
-        };
-        open(&wanted, &ModelStore::new(vec![self.models()]))
+        open_in(&self.models(), backend)
     }
 
     /// Runs `nvr model …` with this directory as the cache.
@@ -101,13 +93,33 @@ impl ModelDir {
     }
 }
 
+/// Opens `tiny` of the folder `models`, with one thread.
+fn open_in(models: &Path, backend: Backend) -> Result<LoadedDetector, DetectError> {
+    let wanted = DetectorRequest {
+        model: ModelChoice::Named("tiny".to_owned()),
+        backend,
+        openvino_precision: OpenVinoPrecision::F32,
+        parallelism: Parallelism {
+            threads: Some(1),
+            lanes: Some(1),
+            ..Parallelism::default()
+        },
+        scripted_delay: Duration::ZERO,
+    };
+    open(&wanted, &ModelStore::new(vec![models.to_owned()]))
+}
+
 #[test]
 fn every_format_gives_the_same_boxes_in_both_engines() {
+    every_format_gives_the_same_boxes(&ENGINES);
+}
+
+fn every_format_gives_the_same_boxes(engines: &[Backend]) {
     for format in FORMATS {
         let place = ModelDir::finding(format);
         let model = place.import().expect("it is installed");
         assert_eq!(model.manifest.output.format, format);
-        for backend in ENGINES {
+        for backend in engines.iter().copied() {
             let mut opened = place.open(backend).expect("it loads");
             assert_eq!(&*opened.model_id, "tiny");
             // One of the input's shape, and a square one, which has 16 columns of grey on both sides.
@@ -123,52 +135,21 @@ fn every_format_gives_the_same_boxes_in_both_engines() {
 
 #[test]
 fn a_network_of_16_bit_floats_gives_the_same_boxes_in_both_engines() {
+    a_network_of_16_bit_floats_gives_the_same_boxes(&ENGINES);
+}
+
+fn a_network_of_16_bit_floats_gives_the_same_boxes(engines: &[Backend]) {
     let network = TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &OBJECTS);
     let place = ModelDir::with(&network);
     std::fs::write(place.onnx(), network.onnx_half()).expect("written");
     place.import().expect("it is installed");
-    for backend in ENGINES {
+    for backend in engines.iter().copied() {
         let mut opened = place.open(backend).expect("it loads");
         let van = ("van", 0.875, [32.0, 40.0, 64.0, 88.0]);
         let person = ("person", 0.75, [132.0, 64.0, 156.0, 96.0]);
         let found = see(&mut opened, &lit(Size::new(192, 128), 1.0));
         assert_sees(&found, &[van, person]);
     }
-}
-
-#[test]
-fn auto_takes_the_quicker_engine_where_its_library_is() {
-    let place = ModelDir::finding(OutputFormat::End2end);
-    place.import().expect("it is installed");
-    let opened = place.open(Backend::Auto).expect("it loads");
-    assert_eq!(opened.backend, "onnxruntime");
-}
-
-#[test]
-fn auto_takes_the_other_engine_if_the_quicker_one_refuses_the_file() {
-    let network = TinyNetwork::finding(OutputFormat::Yolov8, INPUT, 2, &OBJECTS);
-    let place = ModelDir::with(&network);
-    // A version of ONNX's operators that ONNX Runtime does not know; rten does not ask for it.
-    let mut bytes = network.onnx();
-    let opset = [0x42, 4, 0x0a, 0, 0x10, 13];
-    let at = bytes
-        .windows(opset.len())
-        .position(|window| window == opset)
-        .expect("the version");
-    bytes[at + opset.len() - 1] = 99;
-    std::fs::write(place.onnx(), bytes).expect("written");
-    place.import().expect("it is installed");
-    let opened = place.open(Backend::Auto).expect("rten loads it");
-    assert_eq!(opened.backend, "rten");
-    let refused = place
-        .open(Backend::Onnxruntime)
-        .expect_err("it is asked for");
-    assert!(
-        refused
-            .to_string()
-            .starts_with("onnxruntime could not load "),
-        "{refused}"
-    );
 }
 
 #[test]
@@ -343,79 +324,4 @@ fn a_cache_that_can_not_be_written_is_a_clear_error() {
             )
         );
     }
-}
-
-/// The variable by which an operator names ONNX Runtime's library.
-const LIBRARY: &str = "ORT_DYLIB_PATH";
-
-/// Runs an ignored test of this file in a separate process with [`LIBRARY`] set to `library`.
-fn with_library(name: &str, library: &Path) {
-    alone(&format!("models::{name}"), [(LIBRARY, library.as_os_str())]);
-}
-
-#[test]
-fn without_its_library_onnxruntime_is_an_error_and_auto_means_rten() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let absent = dir.path().join("absent.so");
-    let garbage = dir.path().join("garbage.so");
-    std::fs::write(&garbage, "no library").expect("written");
-    with_library("child_without_a_library", &absent);
-    with_library("child_without_a_library", &garbage);
-}
-
-#[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
-fn child_without_a_library() {
-    if !is_alone() {
-        return;
-    }
-    let library = std::env::var(LIBRARY).expect("the caller sets it");
-    let place = ModelDir::finding(OutputFormat::Yolox);
-    place.import().expect("it is installed, by rten");
-    let error = place.open(Backend::Onnxruntime).expect_err("no library");
-    let told = error.to_string();
-    let begin = format!("ONNX Runtime's library could not be opened ({library}: ");
-    assert!(told.starts_with(&begin), "{told}");
-    assert!(told.ends_with("or use --backend rten"), "{told}");
-    let opened = place.open(Backend::Auto).expect("rten does it");
-    assert_eq!(opened.backend, "rten");
-}
-
-#[test]
-fn an_old_onnxruntime_is_refused_by_its_version() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let (source, library) = (dir.path().join("old.c"), dir.path().join("old.so"));
-    std::fs::write(
-        &source,
-        "static const char *version(void) { return \"1.10.0\"; }\n\
-         static const void *api(unsigned n) { (void)n; return 0; }\n\
-         static const struct { const void *(*api)(unsigned); const char *(*version)(void); } base = { api, version };\n\
-         const void *OrtGetApiBase(void) { return &base; }\n",
-    )
-    .expect("written");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .args([&library, &source])
-        .status()
-        .expect("a C compiler, which links this program too");
-    assert!(built.success());
-    with_library("child_with_an_old_library", &library);
-}
-
-#[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
-fn child_with_an_old_library() {
-    if !is_alone() {
-        return;
-    }
-    let place = ModelDir::finding(OutputFormat::Yolox);
-    place.import().expect("it is installed, by rten");
-    let told = place
-        .open(Backend::Onnxruntime)
-        .expect_err("too old")
-        .to_string();
-    assert!(
-        told.contains("expected version >= '1.24.x', but got '1.10.0'"),
-        "{told}"
-    );
 }

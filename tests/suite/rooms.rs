@@ -126,6 +126,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("gio", "media"),
     ("v4l", "media/v4l2"),
     ("ort", "detect/onnxruntime.rs"),
+    ("ort", "detect/onnxruntime"),
     ("rten", "detect"),
     ("rten_tensor", "detect/rten.rs"),
     ("libloading", "detect/tensorrt"),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nvr::base::{BBox, Letterbox, Size};
-use nvr::config::{Backend, ModelChoice};
+use nvr::config::{Backend, ModelChoice, OpenVinoPrecision};
 use nvr::detect::{
     Detection, Detector, DetectorRequest, LoadedDetector, ModelStore, Parallelism, Picture,
     Thresholds, open,
@@ -54,6 +54,7 @@ fn opened_with_lanes(
     let wanted = DetectorRequest {
         model: ModelChoice::Named("tiny".to_owned()),
         backend,
+        openvino_precision: OpenVinoPrecision::F32,
         parallelism: Parallelism {
             threads: Some(1),
             lanes: Some(lanes),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use nvr::base::{Frame, models_dirs};
-use nvr::config::{Backend, ModelChoice};
+use nvr::config::{Backend, ModelChoice, OpenVinoPrecision};
 use nvr::detect::{
     Activation, ColorOrder, Detection, DetectorRequest, ImportRequest, Imported, ModelStore,
     Normalize, OutputFormat, Parallelism, Range, Resize, import, open,
@@ -57,6 +57,7 @@ fn found(model: &str, backend: Backend, store: ModelStore, frame: &Frame) -> Vec
     let wanted = DetectorRequest {
         model: ModelChoice::Named(model.to_owned()),
         backend,
+        openvino_precision: OpenVinoPrecision::F32,
         parallelism: Parallelism {
             threads: Some(1),
             lanes: Some(1),

@@ -130,7 +130,39 @@ impl TinyNetwork {
         })
     }
 
+    /// The ONNX file of the same network, whose output passes an operator that ONNX Runtime has beyond ONNX's. It changes nothing.
+    pub(crate) fn onnx_for_onnxruntime_alone(&self) -> Vec<u8> {
+        const DOMAIN: &str = "com.microsoft";
+        let content = [
+            text(1, "sum"),
+            text(2, "output0"),
+            text(3, "echo"),
+            text(4, "SampleOp"),
+            text(7, DOMAIN),
+        ];
+        let nodes = [
+            node("Add", &["lit", "constant"], "sum", &[]),
+            message(1, &content.concat()),
+        ];
+        let mut model = self.with_end(FLOAT, &nodes.concat(), |name, values| {
+            [head(name, FLOAT, &self.shape), message(9, &raw(values))].concat()
+        });
+        model.extend(message(8, &[text(1, DOMAIN), number(2, 1)].concat()));
+        model
+    }
+
     fn written(&self, element: u64, weights: impl Fn(&str, &[f32]) -> Vec<u8>) -> Vec<u8> {
+        let end = node("Add", &["lit", "constant"], "output0", &[]);
+        self.with_end(element, &end, weights)
+    }
+
+    /// The model whose last nodes, which make `output0` of `lit`, are `end`.
+    fn with_end(
+        &self,
+        element: u64,
+        end: &[u8],
+        weights: impl Fn(&str, &[f32]) -> Vec<u8>,
+    ) -> Vec<u8> {
         let input = [1, 3, self.input.height as usize, self.input.width as usize];
         let graph = [
             node(
@@ -146,7 +178,7 @@ impl TinyNetwork {
                 &[ints("axes", &[1]), int("keepdims", 1)],
             ),
             node("Mul", &["brightness", "slope"], "lit", &[]),
-            node("Add", &["lit", "constant"], "output0", &[]),
+            end.to_vec(),
             text(2, "tiny"),
             message(5, &weights("slope", &self.slope)),
             message(5, &weights("constant", &self.constant)),
