@@ -131,6 +131,7 @@ impl TinyNetwork {
     }
 
     /// The ONNX file of the same network, whose output passes an operator that ONNX Runtime has beyond ONNX's. It changes nothing.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn onnx_for_onnxruntime_alone(&self) -> Vec<u8> {
         const DOMAIN: &str = "com.microsoft";
         let content = [
