@@ -8,7 +8,7 @@ use super::onnx_file::ExternalFiles;
 use super::onnxruntime::library::{Build, open_library, openvino_library};
 use super::onnxruntime::openvino::version_beside;
 use super::onnxruntime::{OnnxRuntimeNetwork, Provider};
-use super::rten::{self, RtenNetwork};
+use super::rten::{self, RtenNetwork, SharedModel};
 use crate::config::OpenVinoPrecision;
 
 /// An engine that runs networks on the CPU.
@@ -57,7 +57,8 @@ impl CpuEngine {
         }
     }
 
-    /// Loads the ONNX file at `path`, which names the weight files `external`, to be run by `threads` threads. Blocks.
+    /// Loads the ONNX file at `path`, which names the weight files `external`, to be run by `threads` threads. rten takes the
+    /// weights from `shared` if they are there. Blocks.
     ///
     /// # Errors
     /// If the engine is missing, or its own error.
@@ -66,10 +67,11 @@ impl CpuEngine {
         path: &Path,
         external: &ExternalFiles,
         threads: usize,
+        shared: &SharedModel,
     ) -> Result<Box<dyn Network>, DetectError> {
         Ok(match self.provider() {
             Some(provider) => Box::new(OnnxRuntimeNetwork::load(path, threads, provider)?),
-            None => Box::new(RtenNetwork::load(path, external, threads)?),
+            None => Box::new(RtenNetwork::load(path, external, threads, shared)?),
         })
     }
 }

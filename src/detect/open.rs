@@ -13,7 +13,7 @@ use super::onnxruntime::library::{Build, open_library};
 use super::onnxruntime::{self, openvino};
 use super::parallelism::threads_of;
 use super::remembered::ChoiceKey;
-use super::rten;
+use super::rten::{self, SharedModel};
 use super::scripted::{self, ScriptedDetector};
 use super::tensorrt::{self, Product};
 use super::upgrade::{LoadedDetector, Upgrade, opened};
@@ -105,6 +105,8 @@ pub struct CheckedModel {
     model: InstalledModel,
     labels: Labels,
     external: ExternalFiles,
+    /// For the lanes of rten.
+    shared: SharedModel,
 }
 
 impl CheckedModel {
@@ -123,6 +125,7 @@ impl CheckedModel {
             labels: model.labels()?,
             model,
             external,
+            shared: SharedModel::default(),
         })
     }
 
@@ -217,7 +220,7 @@ impl CheckedModel {
 
     /// The network in an engine on the CPU.
     fn load(&self, engine: CpuEngine, threads: usize) -> Result<Box<dyn Detector>, DetectError> {
-        let network = engine.load(&self.model.onnx(), &self.external, threads)?;
+        let network = engine.load(&self.model.onnx(), &self.external, threads, &self.shared)?;
         let detector = NetworkDetector::new(network, &self.model, self.labels.clone())?;
         Ok(Box::new(detector))
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use rten::{
     DataType, Dimension, LoadError, Model, NodeId, RunOptions, ThreadPool, Value, ValueOrView,
@@ -19,21 +19,39 @@ use super::network::{Feed, Network, ReadOutputs};
 use super::onnx_file::{External, ExternalFile, ExternalFiles};
 use super::onnx_inline::inlined;
 use super::tensor::{OutputTensor, TensorInfo};
+use crate::base::sync::lock;
 
 /// Its name in settings and messages.
 pub(super) const NAME: &str = "rten";
 
-/// A graph in rten.
+/// A graph with its weights, which all networks that run it at the same time share.
+#[derive(Default)]
+pub(super) struct SharedModel(Mutex<Weak<Model>>);
+
+impl SharedModel {
+    /// The loaded graph, or else that of the file at `path`.
+    fn get(&self, path: &Path, external: &ExternalFiles) -> Result<Arc<Model>, String> {
+        let mut held = lock(&self.0);
+        if let Some(model) = held.upgrade() {
+            return Ok(model);
+        }
+        let model = Arc::new(open(path, external)?);
+        *held = Arc::downgrade(&model);
+        Ok(model)
+    }
+}
+
+/// A graph in rten, with a pool of threads.
 pub(super) struct RtenNetwork {
-    model: Model,
+    model: Arc<Model>,
     options: RunOptions,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
 }
 
 impl RtenNetwork {
-    /// Loads the ONNX file at `path`, which names the weight files `external`, to be run by `threads` threads of a
-    /// separate pool. Blocks.
+    /// Loads the ONNX file at `path`, which names the weight files `external`, unless `shared` has it, to be run by `threads` threads of
+    /// a separate pool. Blocks.
     ///
     /// # Errors
     /// rten's own error.
@@ -41,12 +59,15 @@ impl RtenNetwork {
         path: &Path,
         external: &ExternalFiles,
         threads: usize,
+        shared: &SharedModel,
     ) -> Result<Self, DetectError> {
-        let model = open(path, external).map_err(|message| DetectError::Load {
-            backend: NAME,
-            path: path.to_owned(),
-            message,
-        })?;
+        let model = shared
+            .get(path, external)
+            .map_err(|message| DetectError::Load {
+                backend: NAME,
+                path: path.to_owned(),
+                message,
+            })?;
         // Not the crate's global pool: its first user fixes its size, and a model that is swapped in may need another
         // number.
         let pool = ThreadPool::with_num_threads(threads);
@@ -199,5 +220,34 @@ fn info(model: &Model, id: NodeId) -> TensorInfo {
                 })
                 .collect()
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::SMOKE_ONNX;
+
+    #[test]
+    fn lanes_share_the_weights_as_long_as_one_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.onnx");
+        std::fs::write(&path, SMOKE_ONNX).expect("a file");
+        let shared = SharedModel::default();
+        let lane = |threads| {
+            RtenNetwork::load(&path, &ExternalFiles::default(), threads, &shared)
+                .expect("rten loads it")
+        };
+        let (first, second) = (lane(1), lane(2));
+        assert!(Arc::ptr_eq(&first.model, &second.model));
+        drop((first, second));
+        assert_eq!(
+            lock(&shared.0).strong_count(),
+            0,
+            "nothing keeps the weights"
+        );
+        std::fs::remove_file(&path).expect("the file is there");
+        let gone = RtenNetwork::load(&path, &ExternalFiles::default(), 1, &shared);
+        assert!(gone.is_err(), "the file is read again");
     }
 }

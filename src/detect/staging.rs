@@ -9,7 +9,7 @@ use super::manifest::ModelFile;
 use super::network::{Network, NetworkDetector};
 use super::onnx_file::{CUT_OFF, ExternalFiles, OnnxFile};
 use super::onnxruntime::{OnnxRuntimeNetwork, Provider};
-use super::rten::RtenNetwork;
+use super::rten::{RtenNetwork, SharedModel};
 use super::store::write_whole;
 use super::{
     DetectError, Detector, InstalledModel, Manifest, PADDING, Picture, Thresholds, foreign_file,
@@ -196,7 +196,7 @@ fn load(
     graph: &Path,
     external: &ExternalFiles,
 ) -> Result<Box<dyn Network>, DetectError> {
-    let first = match RtenNetwork::load(graph, external, 1) {
+    let first = match RtenNetwork::load(graph, external, 1, &SharedModel::default()) {
         Ok(network) => return Ok(Box::new(network)),
         Err(DetectError::Load { message, .. }) => message,
         Err(other) => return Err(other),
