@@ -1,12 +1,10 @@
 //! The player library of the page, which the program holds compressed.
 
-use std::io::Read;
-
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use flate2::read::GzDecoder;
 
 use super::media;
+use crate::base::archive::unzipped;
 
 /// The library, as it was published but for `gzip`: a third of the size, in the program and on the way to the browser.
 pub(super) const GZIP: &[u8] = include_bytes!("hls.min.js.gz");
@@ -38,11 +36,7 @@ pub(super) async fn hls(headers: HeaderMap) -> Response {
 
 /// The library's text.
 pub(super) fn text() -> Vec<u8> {
-    let mut text = Vec::new();
-    GzDecoder::new(GZIP)
-        .read_to_end(&mut text)
-        .expect("invariant: a test unpacks the file");
-    text
+    unzipped(GZIP).expect("invariant: a test unpacks the file")
 }
 
 /// Whether the client takes answers in gzip (RFC 9110, 12.5.3).
