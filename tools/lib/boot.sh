@@ -19,9 +19,14 @@ boot_early_modules=(virtio_pci virtio_blk ext4 overlay)
 boot_modules=("${boot_early_modules[@]}" virtio_net virtio_gpu virtio_console virtio_rng xhci_pci usb_storage sd_mod vfat nls_ascii nls_cp437 nls_utf8)
 
 # be_root SCRIPT ARGUMENT…: goes on as root; else the script runs once more, as the root of a user namespace: the image has files of
-# several users.
+# several users. Root has its programs where a user does not look for them.
 be_root() {
-    [ "$(id -u)" = 0 ] || exec unshare --user --map-root-user --map-auto "$@"
+    local namespace=(unshare --user --map-root-user --map-auto)
+    [ "$(id -u)" != 0 ] || return 0
+    "${namespace[@]}" true || die "$(id -un) can't have a user namespace with several users" \
+        "The message above says why. Where /etc/subuid and /etc/subgid do not name $(id -un):" \
+        "\`sudo usermod --add-subuids 200000-265535 --add-subgids 200000-265535 $(id -un)\`. Or run it as root."
+    PATH=$PATH:/usr/sbin exec "${namespace[@]}" "$@"
 }
 
 # The base: made once.
@@ -49,7 +54,9 @@ boot_unpack() {
     local mirror=() file
     step "Debian 12 for arm64 (in $boot; a minute or two)"
     [ -z "${NVR_DEBIAN_MIRROR:-}" ] || mirror=("$NVR_DEBIAN_MIRROR")
-    mmdebstrap --quiet --architectures=arm64 --variant=extract --include="$(IFS=, && echo "${boot_debian[*]}")" \
+    # Nothing runs in it, so that it needs no mounts, which the root of a user namespace may not make.
+    mmdebstrap --quiet --architectures=arm64 --variant=extract --skip=chroot/mount \
+        --include="$(IFS=, && echo "${boot_debian[*]}")" \
         bookworm "$boot/root" "${mirror[@]}" ||
         die "mmdebstrap could not make the arm64 system" "Its message stands above. NVR_DEBIAN_MIRROR names another mirror than Debian's default."
     merge_usr "$boot/root"
