@@ -16,6 +16,8 @@ export BINDGEN_EXTRA_CLANG_ARGS = "--target=${TARGET_SYS} --sysroot=${STAGING_DI
 export CARGO_PROFILE_RELEASE_LTO = "fat"
 export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = "4"
 export CARGO_PROFILE_RELEASE_OPT_LEVEL = "z"
+# As .cargo/config.toml has it, which Cargo does not find from the directory that it runs in here.
+export LIBSQLITE3_FLAGS = "-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_LOAD_EXTENSION -DSQLITE_OMIT_LOAD_EXTENSION"
 
 # As every board has it: without the RTSP server of the test cameras.
 CARGO_BUILD_FLAGS:append = " --no-default-features --package nvr --bins"
