@@ -182,7 +182,7 @@ impl Attempts {
                 failure: Failure::default(),
             };
             self.entries.push(entry);
-            self.entries.sort_by(|a, b| a.id.cmp(&b.id));
+            self.entries.sort_unstable_by(|a, b| a.id.cmp(&b.id));
             if self.entries.len() > ATTEMPTS_KEPT {
                 // The lowest other than `id`: it is refused by `highest`.
                 let oldest = usize::from(self.entries[0].id == *id);

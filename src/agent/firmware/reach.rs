@@ -48,18 +48,24 @@ fn answers(host: &str, port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+    use tokio::net::TcpSocket;
 
     use super::*;
 
     #[test]
-    fn a_camera_that_listens_answers_and_a_free_port_does_not() {
-        let camera = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = camera.local_addr().expect("bound").port();
-        let place = |port| ("127.0.0.1".to_owned(), port);
-        let hosts = BTreeMap::from([(SourceId(1), place(port))]);
-        assert_eq!(silent(&hosts, &Stop::default()), BTreeSet::new());
-        drop(camera);
-        assert_eq!(silent(&hosts, &Stop::default()), [SourceId(1)].into());
+    fn a_camera_that_listens_answers_and_a_port_where_none_listens_does_not() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let camera = TcpListener::bind(any).expect("a port");
+        // Bound, so that no other program takes the port meanwhile, and not listening.
+        let silent_one = TcpSocket::new_v4().expect("a socket");
+        silent_one.bind(any).expect("a port");
+        let place = |address: SocketAddr| ("127.0.0.1".to_owned(), address.port());
+        let hosts = BTreeMap::from([
+            (SourceId(1), place(camera.local_addr().expect("bound"))),
+            (SourceId(2), place(silent_one.local_addr().expect("bound"))),
+        ]);
+        assert_eq!(silent(&hosts, &Stop::default()), [SourceId(2)].into());
     }
 }

@@ -33,8 +33,8 @@ pub(super) fn look(folder: &Path) -> Found {
             similar.push(entry.path());
         }
     }
-    meant.sort();
-    similar.sort();
+    meant.sort_unstable();
+    similar.sort_unstable();
     let mut found = Found::default();
     match meant.as_slice() {
         [] => {

@@ -38,7 +38,7 @@ pub(super) fn devices(sys: &Path, dev: &Path) -> Vec<PathBuf> {
         let device = fs::canonicalize(entry.path()).ok()?;
         (label.starts_with(LABEL) && label != DATA).then_some(device)
     }));
-    found.sort();
+    found.sort_unstable();
     found.dedup();
     found
 }
