@@ -54,7 +54,7 @@ pub fn sockets_in(folders: impl IntoIterator<Item = PathBuf>) -> Found {
             Err(error) => found.skipped.push(error),
         }
     }
-    found.sockets.sort();
+    found.sockets.sort_unstable();
     found.sockets.dedup();
     found
 }

@@ -83,7 +83,7 @@ pub fn measure(opened: &mut LoadedDetector, calls: usize) -> Result<Measurement,
     }
     let cpu = cpu_time().saturating_sub(cpu_before);
     let cores = cpu.as_secs_f64() / started.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
-    times.sort();
+    times.sort_unstable();
     Ok(Measurement {
         median: quantile(&times, 0.5),
         p99: quantile(&times, 0.99),

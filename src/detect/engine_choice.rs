@@ -183,7 +183,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     if times.len() > 1 {
         times.remove(0);
     }
-    times.sort();
+    times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 

@@ -73,7 +73,7 @@ impl InstalledModel {
             .filter(|file| !is_labels(&file.name))
             .map(|file| (file.name.as_str(), file.sha256.to_ascii_lowercase()))
             .collect();
-        listed.sort();
+        listed.sort_unstable();
         match listed.as_slice() {
             [] => sha256_of(&self.onnx()),
             [(only, sha256)] if *only == name => Ok(sha256.clone()),

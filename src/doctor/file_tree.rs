@@ -88,7 +88,7 @@ impl FileTree {
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
         // `zone10` belongs after `zone9`.
-        names.sort_by_key(|name| (name.len(), name.clone()));
+        names.sort_unstable_by_key(|name| (name.len(), name.clone()));
         names
     }
 }

@@ -324,7 +324,7 @@ fn walk(dir: &Path, only: Option<SourceId>, visit: Visit<'_>) -> Result<u64, Dis
                     let number = number.parse::<u32>().ok()?;
                     Some((start.to_owned(), number, place, hour.join(name)))
                 });
-                files.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+                files.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
                 for (_, number, place, path) in files {
                     if let Some(opened) = open(dir, place, number, &path).transpose() {
                         visit(opened.map_err(|error| unreadable(&path, &error)));

@@ -112,7 +112,7 @@ pub(in crate::detect) fn version_beside(library: &Path) -> Option<String> {
     let mut versions: Vec<String> = names
         .filter_map(|name| version_of(name.to_str()?.strip_prefix("libopenvino.so.")?))
         .collect();
-    versions.sort();
+    versions.sort_unstable();
     versions.pop()
 }
 

@@ -268,7 +268,7 @@ impl EngineCache {
                     .is_some_and(|extension| extension == wanted)
             })
             .collect();
-        paths.sort();
+        paths.sort_unstable();
         paths
     }
 }

@@ -56,7 +56,7 @@ impl Card {
                 Some((number, entry.path()))
             })
             .collect();
-        nodes.sort();
+        nodes.sort_unstable();
         nodes.into_iter().map(|(_, path)| path).collect()
     }
 

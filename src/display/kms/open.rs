@@ -134,7 +134,9 @@ fn choose_cards(
                 .any(ConnectorFacts::is_output)
         })
         .collect();
-    order.sort_by_key(|index| (LAST_RESORT_DRIVERS.contains(&cards[*index].driver), *index));
+    order.sort_unstable_by_key(|index| {
+        (LAST_RESORT_DRIVERS.contains(&cards[*index].driver), *index)
+    });
     let Some(&first) = order.first() else {
         let drivers: Vec<&str> = cards.iter().map(|card| card.driver).collect();
         return Err(DisplayError::Missing(format!(

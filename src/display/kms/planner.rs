@@ -204,7 +204,7 @@ impl<'a> PlaneStack<'a> {
                 None => true,
             })
             .collect();
-        upper.sort_by_key(|plane| (plane.zpos.map_or(0, |zpos| zpos.value), plane.id));
+        upper.sort_unstable_by_key(|plane| (plane.zpos.map_or(0, |zpos| zpos.value), plane.id));
         Some(Self {
             primary,
             upper,

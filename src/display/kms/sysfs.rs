@@ -56,7 +56,7 @@ fn read(cards: &Path, node: &Path) -> Option<CardReport> {
         (!name.starts_with("Writeback")).then(|| connector(name, &entry.path()))
     };
     let mut connectors: Vec<ConnectorReport> = entries.filter_map(connector).collect();
-    connectors.sort_by(|one, other| one.name.cmp(&other.name));
+    connectors.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let problem = connectors.is_empty().then(|| {
         "its driver nvidia-drm has no connectors; load it with the option modeset=1".to_owned()
     });

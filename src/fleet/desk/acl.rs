@@ -85,7 +85,7 @@ fn device_rules(topics: &Topics, device: &str, document: Option<&Desired>) -> Ru
         let instance = instance_id(document.wall.as_ref(), device);
         rules.extend(wall_rules(topics, instance));
     }
-    rules.sort();
+    rules.sort_unstable();
     rules.dedup();
     rules
 }

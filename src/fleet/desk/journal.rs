@@ -170,7 +170,7 @@ impl JournalFolder {
                 Some(name.strip_suffix(".jsonl")?.to_owned())
             })
             .collect();
-        ids.sort();
+        ids.sort_unstable();
         Ok(ids)
     }
 

@@ -53,7 +53,7 @@ pub fn list_v4l2(dev: &Path) -> Vec<V4l2Device> {
             Some((number, entry.path()))
         })
         .collect();
-    found.sort();
+    found.sort_unstable();
     found.into_iter().map(|(_, path)| inspect(path)).collect()
 }
 
@@ -96,7 +96,7 @@ fn describe(report: &mut V4l2Device) -> std::io::Result<()> {
                 ],
             })
             .collect();
-        sizes.sort_by_key(|size| (size.width, size.height));
+        sizes.sort_unstable_by_key(|size| (size.width, size.height));
         sizes.dedup();
         report.formats.push(V4l2Formats {
             fourcc: name(format.fourcc.repr),
