@@ -69,7 +69,7 @@ pub(crate) fn compare() {
     table.at_most(
         "peak memory in MB (decoding alone is above)",
         four.peak_mb,
-        250.0,
+        240.0,
     );
 
     all_cores(&mut table, &cameras, backend, decode.cores);
