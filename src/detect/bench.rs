@@ -100,7 +100,7 @@ fn cpu_time() -> Duration {
 }
 
 /// The smallest of the sorted `times` that is not exceeded by the share `part` of them.
-fn quantile(times: &[Duration], part: f64) -> Duration {
+pub(super) fn quantile(times: &[Duration], part: f64) -> Duration {
     let rank = (part * times.len() as f64).ceil() as usize;
     let place = rank.saturating_sub(1).min(times.len().saturating_sub(1));
     times.get(place).copied().unwrap_or_default()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::bench::{NoisePicture, THRESHOLDS};
+use super::bench::{NoisePicture, THRESHOLDS, quantile};
 use super::cpu_engine::CpuEngine;
 use super::onnxruntime;
 use super::onnxruntime::library::{Build, open_library, openvino_library};
@@ -42,6 +42,16 @@ pub(super) struct Candidates {
     pub(super) refusals: Vec<DetectError>,
 }
 
+impl Candidates {
+    /// Engines of which none has refused the model yet.
+    pub(super) fn of(engines: Vec<CpuEngine>) -> Self {
+        Self {
+            engines,
+            refusals: Vec::new(),
+        }
+    }
+}
+
 /// The engines for the model `model`, given by its id and its hash. `load` makes a detector with so many threads. Blocks for
 /// [`BUDGET`] and the time for loading, if OpenVINO is here and the choice is not remembered.
 ///
@@ -67,10 +77,7 @@ pub(super) fn candidates(
         tracing::info!(backend = found.engines[0].name(), "backend chosen");
         return Ok(found);
     }
-    Ok(Candidates {
-        engines: without_openvino(),
-        refusals: Vec::new(),
-    })
+    Ok(Candidates::of(without_openvino()))
 }
 
 /// The threads of a lane. If the number of lanes is to be measured, it is often that of the threads.
@@ -120,12 +127,11 @@ fn faster(
     measure: impl Fn([&mut dyn Detector; 2], Duration) -> Result<[Duration; 2], DetectError>,
 ) -> Result<Candidates, DetectError> {
     let plain = CpuEngine::OnnxRuntime;
-    let sorted = |choice| Candidates {
-        engines: match choice {
+    let sorted = |choice| {
+        Candidates::of(match choice {
             Faster::OpenVino => vec![openvino, plain],
             Faster::OnnxRuntime => vec![plain, openvino],
-        },
-        refusals: Vec::new(),
+        })
     };
     if let Some(choice) = remembered.get(key) {
         return Ok(sorted(choice));
@@ -184,7 +190,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
         times.remove(0);
     }
     times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+    quantile(&times, 0.5)
 }
 
 #[cfg(test)]

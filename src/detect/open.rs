@@ -178,10 +178,7 @@ impl CheckedModel {
                 return engine_choice::candidates(model, parallelism, precision, load);
             }
         };
-        Ok(Candidates {
-            engines: vec![engine],
-            refusals: Vec::new(),
-        })
+        Ok(Candidates::of(vec![engine]))
     }
 
     /// The first one of the engines that loads the model. Each of them refuses some files that the others read.
