@@ -136,7 +136,7 @@ fn openvino_sees_what_the_other_engines_see() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the first library of ONNX Runtime that opens stays"]
+#[ignore = "needs a separate process: the first library of ONNX Runtime that opens stays; another test here runs it"]
 fn child_sees_with_openvino() {
     if !is_alone() {
         return;

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use flate2::read::GzDecoder;
 
-/// The content of `gzip`, which is of the program: no limit keeps it from filling the memory.
+/// The content of `gzip`. For files inside the program: the length of the content is not limited.
 ///
 /// # Errors
 /// If it is damaged.

@@ -147,13 +147,13 @@ pub(super) fn prepared(
     Ok(builder
         .with_execution_providers([provider.error_on_failure()])?
         .with_config_entry(NO_FALLBACK, "1")?
-        // OpenVINO has optimisations of its own, and does not know the nodes that ONNX Runtime's make.
+        // OpenVINO optimises the graph itself, and does not know the nodes that ONNX Runtime's optimisations make.
         .with_optimization_level(GraphOptimizationLevel::Disable)?)
 }
 
 /// The properties of OpenVINO's CPU plugin, as the option `load_config` takes them.
 ///
-/// The option `num_of_threads` is not for this: it is also the number of inference requests, each with tensors of its own.
+/// The option `num_of_threads` is not for this: it is also the number of inference requests, and each takes memory for its tensors.
 /// <https://docs.openvino.ai/2025/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html>
 fn load_config(threads: usize, precision: OpenVinoPrecision) -> String {
     let precision = match precision {

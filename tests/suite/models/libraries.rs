@@ -1,4 +1,4 @@
-//! ONNX Runtime's library: absent, damaged, too old, and what `auto` takes where it is. Each in a process of its own, because a process
+//! ONNX Runtime's library: absent, damaged, too old, and what `auto` takes where it is. Each in a separate process, because a process
 //! opens one library.
 
 use std::path::Path;
@@ -40,7 +40,7 @@ fn auto_takes_the_other_engine_if_the_quicker_ones_refuse_the_file() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+#[ignore = "needs a separate process: ONNX Runtime is opened once a process; another test here runs it"]
 fn child_with_the_plain_library() {
     if !is_alone() {
         return;
@@ -52,7 +52,7 @@ fn child_with_the_plain_library() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+#[ignore = "needs a separate process: ONNX Runtime is opened once a process; another test here runs it"]
 fn child_that_refuses_the_operators() {
     if !is_alone() {
         return;
@@ -93,7 +93,7 @@ fn without_its_library_onnxruntime_is_an_error_and_auto_means_rten() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+#[ignore = "needs a separate process: ONNX Runtime is opened once a process; another test here runs it"]
 fn child_without_a_library() {
     if !is_alone() {
         return;
@@ -132,7 +132,7 @@ fn an_old_onnxruntime_is_refused_by_its_version() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+#[ignore = "needs a separate process: ONNX Runtime is opened once a process; another test here runs it"]
 fn child_with_an_old_library() {
     if !is_alone() {
         return;

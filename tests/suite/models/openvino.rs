@@ -1,5 +1,5 @@
 //! OpenVINO inside ONNX Runtime: the same boxes as the other engines, what it refuses, what `auto` takes, and libraries that have none
-//! of it or are damaged. Each in a process of its own, because a process opens one library.
+//! of it or are damaged. Each in a separate process, because a process opens one library.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -68,7 +68,7 @@ fn openvino_gives_the_boxes_of_the_other_engines() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+#[ignore = "needs a separate process: ONNX Runtime is opened once a process; another test here runs it"]
 fn child_reads_every_format() {
     if !is_alone() {
         return;
@@ -102,7 +102,7 @@ fn what_openvino_refuses_runs_in_onnxruntime_if_no_backend_is_named() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+#[ignore = "needs a separate process: ONNX Runtime is opened once a process; another test here runs it"]
 fn child_refuses_an_operator() {
     if !is_alone() {
         return;
@@ -151,7 +151,7 @@ fn auto_takes_the_faster_one_and_remembers_it() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+#[ignore = "needs a separate process: ONNX Runtime is opened once a process; another test here runs it"]
 fn child_opens_with_auto() {
     if !is_alone() {
         return;
@@ -222,7 +222,7 @@ fn without_openvino_the_plain_library_is_used_and_the_error_names_the_remedy() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: ONNX Runtime is opened once a process"]
+#[ignore = "needs a separate process: ONNX Runtime is opened once a process; another test here runs it"]
 fn child_has_no_openvino() {
     if !is_alone() {
         return;
