@@ -1,6 +1,7 @@
 //! The record of one camera on one wall, frame by frame.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::tile_reading::{Line, TileReading};
@@ -11,7 +12,7 @@ const SETTLING: u32 = 100;
 const GOOD_IOU: f32 = 0.6;
 
 /// The record of one camera, by frame number.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Record {
     frames: BTreeMap<u32, Judged>,
     first: Option<u32>,
@@ -53,7 +54,7 @@ impl Record {
         let judged = Judged {
             mean: overlaps.iter().sum::<f32>() / overlaps.len().max(1) as f32,
             least: overlaps.iter().copied().fold(1.0, f32::min),
-            of_one_event: reading.age().is_some(),
+            of_one_event: reading.of_one_event(),
             line: reading.line(),
         };
         match self.frames.get_mut(&reading.number) {
@@ -104,7 +105,7 @@ impl Record {
         self.share_of(Judged::is_good)
     }
 
-    /// Share of displayed frames whose boxes are where the objects were in one frame of the last second.
+    /// Share of displayed frames whose boxes belong to one event in every scene.
     pub(super) fn of_one_event(&self) -> f64 {
         self.share_of(|judged| judged.of_one_event)
     }
@@ -150,6 +151,22 @@ impl Record {
     pub(super) fn ended(&self, frames: usize) -> bool {
         let mut newest = self.frames.values().rev().take(frames);
         self.frames.len() > frames && newest.all(|judged| judged.line == Line::None)
+    }
+}
+
+/// The figures and the first frames whose boxes are of several events: all frames would be a thousand lines.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mixed = self.frames.iter().filter(|(_, frame)| !frame.of_one_event);
+        f.debug_struct("Record")
+            .field("judged", &self.judged())
+            .field("mean", &self.mean())
+            .field("share", &self.share())
+            .field("of_one_event", &self.of_one_event())
+            .field("unread", &self.unread)
+            .field("marked", &self.marked)
+            .field("mixed", &mixed.take(12).collect::<Vec<_>>())
+            .finish()
     }
 }
 

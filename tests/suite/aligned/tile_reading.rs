@@ -15,6 +15,10 @@ const BESIDE_PX: i32 = 6;
 const LONGEST_DASH_PX: u32 = 8;
 /// A box may reach so far beyond the rows in which its object stays.
 const BEYOND_ROWS_PX: i32 = 16;
+/// Number of frames by which the newest event may be older than the displayed frame.
+const LONGEST_LAG: u32 = 25;
+/// Number of frames by which the newest event may be newer than the displayed frame.
+const LONGEST_LEAD: u32 = 5;
 
 /// The kind of line of a box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,11 +91,13 @@ impl TileReading {
             .collect()
     }
 
-    /// The number of frames since all objects were exactly at the positions of their boxes. `None` if they were not recently.
-    pub(super) fn age(&self) -> Option<u32> {
+    /// Whether all boxes are exactly where the objects are in one frame of about the last second. It may be a frame after this one:
+    /// a quick detector's event arrives before the wall displays the frame it belongs to.
+    pub(super) fn of_one_event(&self) -> bool {
         let pattern = pattern();
-        (0..=25).find(|age| {
-            let objects = pattern.objects(self.number.wrapping_sub(*age));
+        let oldest = self.number.saturating_sub(LONGEST_LAG);
+        (oldest..=self.number + LONGEST_LEAD).any(|number| {
+            let objects = pattern.objects(number);
             objects.iter().zip(&self.boxes).all(|(object, found)| {
                 let [left, top, right, bottom] = object.bbox.corners().map(|edge| edge as i32);
                 *found == Some(Rect::from_edges(left, top, right, bottom))
