@@ -9,7 +9,7 @@
 //! `web` report on a process and take its orders. `role`
 //! starts and supervises a role; `processor` and `wall` connect the parts of one role each. `fleet` has the documents that
 //! configure devices from one desk, and `agent` keeps and applies them on a box. The other modules surround this path: `watch`
-//! shows a broker in a terminal, `doctor` examines a machine, `demo` runs everything in one process, and `cli` has one file per
+//! shows a broker in a terminal, `doctor` examines a machine, `support` packs what a support call needs, `demo` runs everything in one process, and `cli` has one file per
 //! subcommand.
 
 pub mod base;
@@ -51,6 +51,7 @@ pub mod agent;
 #[cfg(feature = "testcam")]
 pub mod demo;
 pub mod doctor;
+pub mod support;
 pub mod watch;
 
 pub mod cli;

@@ -8,9 +8,8 @@ use clap::Args;
 use super::form::Form;
 use super::out;
 use crate::config::{Environment, MqttFlags};
-use crate::doctor::{
-    Machine, Options, State, check_target, examine, page, run_check, write_bundle,
-};
+use crate::doctor::{Machine, Options, State, examine, page, run_check};
+use crate::support::{check_target, write_bundle};
 
 /// Options of `nvr doctor`.
 #[derive(Debug, Args)]

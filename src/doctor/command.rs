@@ -12,15 +12,15 @@ const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 
 /// How a program ended, its standard output and its standard error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Output {
-    pub(super) status: ExitStatus,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Output {
+    pub(crate) status: ExitStatus,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Why a program gave no output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CommandError {
+pub(crate) enum CommandError {
     #[error("{0} is not installed")]
     NotInstalled(String),
     #[error("{0} did not answer within {limit} s and was ended", limit = .1.as_secs())]
@@ -30,7 +30,7 @@ pub(super) enum CommandError {
 }
 
 /// Runs a program and waits for its end until `limit`. A program that hangs in the kernel is abandoned.
-pub(super) fn run(
+pub(crate) fn run(
     program: &str,
     arguments: &[&str],
     limit: Duration,
@@ -67,7 +67,7 @@ pub(super) fn run(
 }
 
 /// Reads a stream on a thread, and sends the result. Nothing is sent if there is no stream.
-pub(super) fn read_on_thread<S: Read + Send + 'static>(
+pub(crate) fn read_on_thread<S: Read + Send + 'static>(
     stream: Option<S>,
     read: impl FnOnce(S) -> String + Send + 'static,
 ) -> Receiver<String> {

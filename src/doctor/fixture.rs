@@ -103,7 +103,7 @@ fn checks_of_files_report_as_described() {
 }
 
 /// The cases of a test, one per line: the input and the expected result, separated by ` → `.
-pub(super) fn cases(table: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn cases(table: &str) -> impl Iterator<Item = (&str, &str)> {
     let lines = table.lines().filter(|line| !line.is_empty());
     lines.map(|line| line.split_once(" → ").expect("two texts"))
 }

@@ -30,27 +30,27 @@ pub struct Options {
 
 /// The examined machine.
 pub struct Machine {
-    pub(super) tree: FileTree,
-    pub(super) config: Configured,
-    pub(super) tensorrt: bool,
-    pub(super) environment: Environment,
+    pub(crate) tree: FileTree,
+    pub(crate) config: Configured,
+    pub(crate) tensorrt: bool,
+    pub(crate) environment: Environment,
 }
 
 /// The configuration file as the roles read it.
-pub(super) struct ConfigFile {
-    pub(super) path: String,
-    pub(super) processor: Result<Loaded, ConfigProblems>,
-    pub(super) wall: Result<Loaded, ConfigProblems>,
+pub(crate) struct ConfigFile {
+    pub(crate) path: String,
+    pub(crate) processor: Result<Loaded, ConfigProblems>,
+    pub(crate) wall: Result<Loaded, ConfigProblems>,
 }
 
 /// The configuration.
-pub(super) struct Configured {
+pub(crate) struct Configured {
     /// None if no file is named and the usual one is missing.
-    pub(super) file: Option<ConfigFile>,
+    pub(crate) file: Option<ConfigFile>,
     /// The broker; none if the configuration can't be read.
-    pub(super) mqtt: Option<MqttSettings>,
+    pub(crate) mqtt: Option<MqttSettings>,
     /// Whether an option, a variable or a file names the broker; otherwise it is the default.
-    pub(super) names_broker: bool,
+    pub(crate) names_broker: bool,
 }
 
 impl Machine {
@@ -66,7 +66,7 @@ impl Machine {
     }
 
     /// The folders of models.
-    pub(super) fn models_dirs(&self) -> Vec<PathBuf> {
+    pub(crate) fn models_dirs(&self) -> Vec<PathBuf> {
         if let Some(loaded) = self.config.loaded().next() {
             return loaded.settings.models_dirs.clone();
         }
@@ -77,7 +77,7 @@ impl Machine {
     }
 
     /// The options with which a separate process examines the same machine.
-    pub(super) fn arguments(&self) -> Vec<OsString> {
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["--root".into(), self.tree.root().into()];
         if let Some(file) = &self.config.file {
             arguments.extend(["--config".into(), (&file.path).into()]);
@@ -131,7 +131,7 @@ impl Configured {
     }
 
     /// The settings of each role that can read the file, the processor first.
-    pub(super) fn loaded(&self) -> impl Iterator<Item = &Loaded> {
+    pub(crate) fn loaded(&self) -> impl Iterator<Item = &Loaded> {
         self.file.iter().flat_map(ConfigFile::loaded)
     }
 }

@@ -3,25 +3,23 @@
 //! Each section of the report is one check. Checks read files below a root directory, so that tests can describe other
 //! machines as file trees (`machines.txt`, with the expected lines). All checks run at the same time, each with a time limit. Checks that open drivers or vendor libraries run
 //! in separate processes (`subprocess`), because a crash must cost one section only, and because a thread that hangs in the kernel would keep
-//! its process from ending. The bundle (`bundle`) packs the report with logs and settings. All its text passes one redaction (`redact`).
+//! its process from ending.
 
 mod board;
 mod broker;
-mod bundle;
 mod cameras;
 mod check;
 mod clock;
-mod command;
+pub(crate) mod command;
 mod configuration;
 mod decoders;
 mod displays;
 mod examine;
 mod file_tree;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod flash_wear;
 mod l4t;
-mod logs;
 mod machine;
 mod memory;
 mod models;
@@ -30,12 +28,9 @@ mod page;
 mod peer_clocks;
 mod power;
 mod recordings;
-mod redact;
 mod report;
 mod role_summary;
-mod roles;
-mod secret_patterns;
-mod secrets;
+pub(crate) mod roles;
 mod storage;
 mod subprocess;
 mod systemd;
@@ -47,7 +42,6 @@ use check::{Check, Emit};
 use file_tree::FileTree;
 use report::counted;
 
-pub use bundle::{BundleError, check_target, write_bundle};
 pub use examine::examine;
 pub use machine::{Machine, Options};
 pub use page::page;

@@ -16,7 +16,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(3);
 
 const AS_USER: &str = "run this as that user, or as root: `sudo nvr doctor`";
 
-pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
+pub(crate) fn check(machine: &Machine, emit: Emit<'_>) {
     let Found { sockets, skipped } = sockets(machine);
     let (stale, live): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| is_stale(socket));
     if live.is_empty() && skipped.is_empty() {
@@ -40,25 +40,25 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
 }
 
 /// Whether the socket remains from a process that was killed, so that nothing listens at it.
-pub(super) fn is_stale(socket: &Path) -> bool {
+pub(crate) fn is_stale(socket: &Path) -> bool {
     reach(socket).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 /// All control sockets of the examined tree, stale or not.
-pub(super) fn sockets(machine: &Machine) -> Found {
+pub(crate) fn sockets(machine: &Machine) -> Found {
     let folders = folders().into_iter();
     sockets_in(folders.map(|folder| machine.tree.at(&folder.path.display().to_string())))
 }
 
 /// The name of a role in the report: `processor-dock-1`.
-pub(super) fn role_name(socket: &Path) -> String {
+pub(crate) fn role_name(socket: &Path) -> String {
     let name = socket.file_stem().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
 
 /// Why a role gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
+pub(crate) enum AskError {
     #[error("{0}")]
     Refused(String),
     /// It can't be reached, is busy, or hangs.
@@ -67,7 +67,7 @@ pub(super) enum AskError {
 }
 
 /// The answer of a role.
-pub(super) fn ask(socket: &Path, what: &Request) -> Result<Value, AskError> {
+pub(crate) fn ask(socket: &Path, what: &Request) -> Result<Value, AskError> {
     match request(socket, what, ASK_LIMIT)? {
         Answer::Ok(value) => Ok(value),
         Answer::Refused(problems) => {

@@ -68,6 +68,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "base", "config", "media", "detect", "event", "bus", "record", "display", "control",
         ],
     ),
+    ("support", &["base", "config", "control", "doctor"]),
     (
         "demo",
         &[
@@ -110,6 +111,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "agent",
             "watch",
             "doctor",
+            "support",
             "demo",
         ],
     ),
@@ -140,7 +142,6 @@ const OWNERS: &[(&str, &str)] = &[
     ("rustls_native_certs", "bus"),
     ("swash", "render/paint"),
     ("cosmic_text", "render/paint/shaping.rs"),
-    ("epaint_default_fonts", "render/paint/built_in.rs"),
     ("unicode_segmentation", "render/paint"),
     ("drm", "display/kms"),
     ("prometheus_client", "health/metrics.rs"),
@@ -157,7 +158,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("flate2", "base/archive"),
     ("crc32fast", "base/checksum.rs"),
     ("ureq", "fetch/http.rs"),
-    ("regex", "doctor"),
+    ("regex", "support"),
     ("libc", "base/kernel"),
     ("ring", "base/keys.rs"),
     ("tracing_subscriber", "cli/logging.rs"),

@@ -116,8 +116,8 @@ fn pattern(form: &str) -> Regex {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::cases;
     use super::*;
+    use crate::doctor::fixture::cases;
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::command;
 use crate::base::ending;
+use crate::doctor::command;
 
 /// A large journal on a slow medium takes time.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(30);

@@ -9,11 +9,11 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::Machine;
 use crate::config::{
     AddressSecret, Environment, Loaded, Secret, UriText, address_secrets, read_config_text,
     toml_as_meant,
 };
+use crate::doctor::Machine;
 
 /// The secrets, by the way in which they are searched.
 #[derive(Debug, Default, PartialEq, Eq)]

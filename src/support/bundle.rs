@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Machine, Report, logs, page, redact::Redaction, roles, secrets::Secrets};
+use super::{logs, redact::Redaction, secrets::Secrets};
 use crate::base::archive::pack;
 use crate::config::{ConfigProblems, Loaded, read_config_text};
 use crate::control::Request;
+use crate::doctor::{Machine, Report, page, roles};
 
 /// Why no bundle was written.
 #[derive(Debug, thiserror::Error)]
