@@ -1,12 +1,19 @@
-//! The built-in font. It has Latin, Greek and Cyrillic letters.
+//! The built-in font, Hack Regular 3.003, which the program holds compressed. It has Latin, Greek and Cyrillic letters.
+//!
+//! Unpacked, `hack.ttf.gz` is `Hack-Regular.ttf` as <https://github.com/source-foundry/Hack> published it; `hack.LICENSE` has its terms.
+
+use std::sync::LazyLock;
 
 use swash::scale::{Render, ScaleContext, Source};
 use swash::{Charmap, FontRef, GlyphMetrics};
 
 use super::glyph::Glyph;
+use crate::base::archive::unzipped;
 
-/// The font's file. It is a static, so that the program contains it once.
-pub(super) static FILE: &[u8] = epaint_default_fonts::HACK_REGULAR;
+/// The font's file, unpacked by whoever draws the first letter.
+pub(super) static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    unzipped(include_bytes!("hack.ttf.gz")).expect("invariant: a test unpacks the file")
+});
 /// The name of its family.
 pub(super) const FAMILY: &str = "Hack";
 
@@ -25,7 +32,7 @@ pub(super) struct BuiltInFont {
 
 impl Default for BuiltInFont {
     fn default() -> Self {
-        let font = FontRef::from_index(FILE, 0).expect("invariant: the built-in font is a font");
+        let font = FontRef::from_index(&FILE, 0).expect("invariant: the built-in font is a font");
         let metrics = font.metrics(&[]);
         Self {
             font,
@@ -76,6 +83,17 @@ mod tests {
     use super::super::super::{Canvas, Color};
     use super::*;
     use crate::base::Size;
+    use sha2::{Digest, Sha256};
+
+    /// Of the published file.
+    const SHA256: &str = "15f55cc0c85a2988d2b4b3a8cdb5d77fdfbaf319e1bb5309d725db9818fb7125";
+
+    #[test]
+    fn the_font_is_the_published_one() {
+        let digest = Sha256::digest(FILE.as_slice());
+        let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(sha256, SHA256);
+    }
 
     #[test]
     fn letters_of_other_scripts_are_missing() {

@@ -75,7 +75,9 @@ impl Fonts {
         let begun = std::time::Instant::now();
         let mut found = fontdb::Database::new();
         found.load_system_fonts();
-        found.load_font_source(fontdb::Source::Binary(std::sync::Arc::new(built_in::FILE)));
+        found.load_font_source(fontdb::Source::Binary(std::sync::Arc::new(
+            built_in::FILE.as_slice(),
+        )));
         tracing::debug!(
             faces = found.len(),
             took_ms = begun.elapsed().as_millis(),
