@@ -28,7 +28,7 @@ check_advisories() {
         warn "this advisory database is $days days old (limit $advisory_days): bring a newer copy of https://github.com/RustSec/advisory-db"
     with_cache_lock copy_advisories "$database"
     advisory_configuration "$advisory_cache/used"
-    "$deny" --all-features --offline --config "$advisory_cache/used/deny.toml" check advisories
+    "$deny" --workspace --all-features --offline --config "$advisory_cache/used/deny.toml" check advisories
 }
 
 # advisory_database CARGO-DENY: the folder of the newest database; nothing where there is none. NVR_ADVISORY_DB goes before all others.
