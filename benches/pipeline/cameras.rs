@@ -85,7 +85,7 @@ impl Cameras {
 
     /// Decodes all cameras with GStreamer's own tools and drops the pictures.
     pub(crate) fn decode_only(&self, window: Duration) -> Use {
-        self.each(|id| self.decoding(id), window)
+        self.decoders().watch(window)
     }
 
     /// Receives all cameras with GStreamer's own tools, and decodes their key frames alone.

@@ -67,7 +67,7 @@ pub(crate) fn run(
 }
 
 /// Reads a stream on a thread, and sends the result. Nothing is sent if there is no stream.
-pub(crate) fn read_on_thread<S: Read + Send + 'static>(
+pub(super) fn read_on_thread<S: Read + Send + 'static>(
     stream: Option<S>,
     read: impl FnOnce(S) -> String + Send + 'static,
 ) -> Receiver<String> {

@@ -12,7 +12,7 @@ pub(crate) struct FileTree {
 
 impl FileTree {
     /// The tree below `root`; `/` is this machine.
-    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+    pub(super) fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
@@ -21,40 +21,40 @@ impl FileTree {
         self.root == Path::new("/")
     }
 
-    pub(crate) fn root(&self) -> &Path {
+    pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The absolute path `path` in this tree.
-    pub(crate) fn at(&self, path: &str) -> PathBuf {
+    pub(super) fn at(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
     /// The tree below a folder of this tree.
-    pub(crate) fn folder(&self, path: &str) -> Self {
+    pub(super) fn folder(&self, path: &str) -> Self {
         Self::new(self.at(path))
     }
 
     /// The folders of `path` whose names begin with `prefix`: name and tree of each.
-    pub(crate) fn folders(&self, path: &str, prefix: &str) -> Vec<(String, Self)> {
+    pub(super) fn folders(&self, path: &str, prefix: &str) -> Vec<(String, Self)> {
         let (all, names) = (self.folder(path), self.names(path, prefix));
         let named = |name: String| (name.clone(), all.folder(&name));
         names.into_iter().map(named).collect()
     }
 
-    pub(crate) fn has(&self, path: &str) -> bool {
+    pub(super) fn has(&self, path: &str) -> bool {
         self.at(path).exists()
     }
 
     /// The name beside the first of these paths that exists.
-    pub(crate) fn first<'a>(&self, named: &[(&str, &'a str)]) -> Option<&'a str> {
+    pub(super) fn first<'a>(&self, named: &[(&str, &'a str)]) -> Option<&'a str> {
         let found = named.iter().find(|(path, _)| self.has(path));
         found.map(|(_, name)| *name)
     }
 
     /// The text of a file without white space and zeros at its ends (device trees end texts with a zero). None if the file is
     /// empty or can't be read, which is normal for many files of `/sys`.
-    pub(crate) fn read(&self, path: &str) -> Option<String> {
+    pub(super) fn read(&self, path: &str) -> Option<String> {
         let bytes = std::fs::read(self.at(path)).ok()?;
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
@@ -62,28 +62,28 @@ impl FileTree {
     }
 
     /// The text of a file, or nothing.
-    pub(crate) fn text(&self, path: &str) -> String {
+    pub(super) fn text(&self, path: &str) -> String {
         self.read(path).unwrap_or_default()
     }
 
     /// The text after `key`, of the first line of a file that begins with it.
-    pub(crate) fn value(&self, path: &str, key: &str) -> Option<String> {
+    pub(super) fn value(&self, path: &str, key: &str) -> Option<String> {
         value_of(&self.read(path)?, key).map(str::to_owned)
     }
 
-    pub(crate) fn number(&self, path: &str) -> Option<i64> {
+    pub(super) fn number(&self, path: &str) -> Option<i64> {
         self.read(path)?.parse().ok()
     }
 
     /// The hexadecimal numbers in a file, with or without `0x`.
-    pub(crate) fn hex(&self, path: &str) -> Vec<u64> {
+    pub(super) fn hex(&self, path: &str) -> Vec<u64> {
         let text = self.text(path);
         let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
         text.split_whitespace().filter_map(number).collect()
     }
 
     /// The names in a folder that begin with `prefix`. Names with numbers are in the order of the numbers.
-    pub(crate) fn names(&self, folder: &str, prefix: &str) -> Vec<String> {
+    pub(super) fn names(&self, folder: &str, prefix: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.at(folder)).into_iter().flatten();
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();

@@ -32,7 +32,7 @@ pub struct Options {
 pub struct Machine {
     pub(crate) tree: FileTree,
     pub(crate) config: Configured,
-    pub(crate) tensorrt: bool,
+    pub(super) tensorrt: bool,
     pub(crate) environment: Environment,
 }
 
@@ -48,9 +48,9 @@ pub(crate) struct Configured {
     /// None if no file is named and the usual one is missing.
     pub(crate) file: Option<ConfigFile>,
     /// The broker; none if the configuration can't be read.
-    pub(crate) mqtt: Option<MqttSettings>,
+    pub(super) mqtt: Option<MqttSettings>,
     /// Whether an option, a variable or a file names the broker; otherwise it is the default.
-    pub(crate) names_broker: bool,
+    pub(super) names_broker: bool,
 }
 
 impl Machine {
@@ -66,7 +66,7 @@ impl Machine {
     }
 
     /// The folders of models.
-    pub(crate) fn models_dirs(&self) -> Vec<PathBuf> {
+    pub(super) fn models_dirs(&self) -> Vec<PathBuf> {
         if let Some(loaded) = self.config.loaded().next() {
             return loaded.settings.models_dirs.clone();
         }
@@ -77,7 +77,7 @@ impl Machine {
     }
 
     /// The options with which a separate process examines the same machine.
-    pub(crate) fn arguments(&self) -> Vec<OsString> {
+    pub(super) fn arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["--root".into(), self.tree.root().into()];
         if let Some(file) = &self.config.file {
             arguments.extend(["--config".into(), (&file.path).into()]);

@@ -16,7 +16,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(3);
 
 const AS_USER: &str = "run this as that user, or as root: `sudo nvr doctor`";
 
-pub(crate) fn check(machine: &Machine, emit: Emit<'_>) {
+pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
     let Found { sockets, skipped } = sockets(machine);
     let (stale, live): (Vec<_>, Vec<_>) = sockets.into_iter().partition(|socket| is_stale(socket));
     if live.is_empty() && skipped.is_empty() {

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::element::{PipelineError, element};
 use super::session_state::Failure;
+use crate::base::hexadecimal;
 use crate::base::sync::lock;
 use crate::config::SourceTls;
 
@@ -149,13 +150,19 @@ fn refused_by_authorities(
         Some(Err(error)) => error.to_string(),
         None => describe(by_system.unwrap_or(gio::TlsCertificateFlags::GENERIC_ERROR)),
     };
-    let shown = hex(&fingerprint(certificate));
+    let shown = hexadecimal(&fingerprint(certificate));
     Some(format!("{problem}; its SHA-256 is {shown}"))
 }
 
 fn refused_by_pin(certificate: &gio::TlsCertificate, pin: [u8; 32]) -> Option<String> {
     let shown = fingerprint(certificate);
-    (shown != pin).then(|| format!("its SHA-256 is {}, pinned is {}", hex(&shown), hex(&pin)))
+    (shown != pin).then(|| {
+        format!(
+            "its SHA-256 is {}, pinned is {}",
+            hexadecimal(&shown),
+            hexadecimal(&pin)
+        )
+    })
 }
 
 fn problems(
@@ -203,8 +210,4 @@ fn describe(flags: gio::TlsCertificateFlags) -> String {
 fn fingerprint(certificate: &gio::TlsCertificate) -> [u8; 32] {
     let der = certificate.property::<Option<glib::ByteArray>>("certificate");
     Sha256::digest(der.as_deref().unwrap_or_default()).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

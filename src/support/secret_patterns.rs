@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
+use crate::base::hexadecimal;
+
 /// A shorter secret is searched as a whole word only: a log without the letter `a` says nothing.
 const SHORT: usize = 4;
 
@@ -91,8 +93,7 @@ fn encoded(value: &str) -> Vec<String> {
             .replace('+', r"[+\-]");
         format!(r"[A-Za-z0-9+/_\-]*{inner}[A-Za-z0-9+/_\-]*={{0,2}}")
     };
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut patterns: Vec<String> = (0..3).map(base64).collect();
-    patterns.push(format!("(?i){hex}"));
+    patterns.push(format!("(?i){}", hexadecimal(bytes)));
     patterns
 }

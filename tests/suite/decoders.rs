@@ -251,7 +251,7 @@ fn tell_report() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
+#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
 fn a_source_alone() {
     let session = Session::with_camera(within(Size::new(320, 320)));
     let frame = session.frame(0, "a frame", |sighting| sighting.number.is_some());
@@ -278,7 +278,7 @@ fn the_first_of_the_table_that_works_is_taken_and_scales() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
+#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
 fn two_sources_one_after_the_other() {
     for _ in 0..2 {
         let session = Session::with_camera(Output::default());
@@ -333,7 +333,7 @@ fn a_decoder_without_pictures_and_one_without_its_scaler_are_passed_over() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
+#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
 fn a_plain_source_alone() {
     let session = Session::with_camera(within(Size::new(320, 320)));
     let frame = session.frame(0, "a frame", |sighting| sighting.number.is_some());
@@ -364,7 +364,7 @@ fn a_decoder_that_is_silent_for_one_source_gives_way_for_it() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
+#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
 fn a_fallback_alone() {
     let session = Session::with_camera(Output::default());
     let wanted: Vec<String> = expected().split(',').map(str::to_owned).collect();
@@ -398,7 +398,7 @@ fn files_and_jpeg_pictures_go_down_the_same_table() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
+#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
 fn a_file_alone() {
     nvr::media::init().expect("GStreamer starts");
     let expected = expected();
@@ -443,7 +443,7 @@ fn a_scaler_follows_its_source_s_wish_while_it_runs() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
+#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
 fn wishes_alone() {
     let narrow: u32 = expected().parse().expect("a number");
     let session = Session::with_camera(within(Size::new(320, 320)));
@@ -496,7 +496,7 @@ fn the_decoder_drops_what_is_not_wanted_and_opens_anew_for_more() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
+#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
 fn rates_alone() {
     let at = |fps| Output {
         needs: Vec::new(),
@@ -549,7 +549,7 @@ fn a_csi_camera_gives_scaled_pictures() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
+#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
 fn a_csi_camera_alone() {
     let session = Session::of(Location::Csi(0), within(Size::new(640, 640)));
     let frame = session.frame(0, "a frame", |_| true);
@@ -572,7 +572,7 @@ fn a_missing_csi_camera_is_reported() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: elements that are registered stay; another test here calls it"]
+#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
 fn no_csi_camera_alone() {
     let session = Session::of(Location::Csi(1), Output::default());
     let SessionEnd::Failed { code, message, .. } = session.end() else {

@@ -177,7 +177,7 @@ fn either_engine_leaves_room_for_four_decoders() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: memory is counted by process"]
+#[ignore = "needs a separate process: memory is counted by process; another test here runs it"]
 fn child_takes_little_memory() {
     if !is_alone() {
         return;

@@ -1,6 +1,6 @@
 //! The TensorRT backend on doubles of NVIDIA's libraries: what runs, what comes back, what is refused, what is freed.
 //!
-//! The libraries are opened once a process, so that each case is a process of its own. The doubles do nothing before somebody
+//! The libraries are opened once a process, so that each case is a separate process. The doubles do nothing before somebody
 //! waits, check every address and every slot, and count what lives.
 #![expect(unsafe_code, reason = "the doubles' counters are C functions")]
 
@@ -175,7 +175,7 @@ fn every_served_version_gives_exact_numbers_in_order_and_frees_all() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_sees_exactly() {
     if !is_alone() {
         return;
@@ -223,7 +223,7 @@ fn lanes_share_an_engine_and_infer_at_once() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_has_lanes() {
     if !is_alone() {
         return;
@@ -294,7 +294,7 @@ fn boxes_and_scores_of_two_outputs_belong_together() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_sees_vans_of_queries() {
     if !is_alone() {
         return;
@@ -325,7 +325,7 @@ fn sixteen_bit_tensors_are_converted_on_both_sides() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_sees_in_halves() {
     if !is_alone() {
         return;
@@ -370,7 +370,7 @@ fn a_batch_is_as_large_as_the_profile_has_it() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_sees_batches() {
     if !is_alone() {
         return;
@@ -400,7 +400,7 @@ fn ten_thousand_inferences_allocate_nothing_and_leak_nothing() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_infers_ten_thousand_times() {
     if !is_alone() {
         return;
@@ -430,7 +430,7 @@ fn two_detectors_infer_at_the_same_time() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_sees_twice() {
     if !is_alone() {
         return;
@@ -475,7 +475,7 @@ fn a_refused_run_passes_and_a_failed_gpu_does_not() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_fails() {
     if !is_alone() {
         return;
@@ -518,7 +518,7 @@ fn refused(site: &Site, extra: &[(&str, &str)], words: &[&str]) {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_is_refused() {
     if !is_alone() {
         return;
@@ -800,7 +800,7 @@ fn a_gpu_without_memory_says_so_or_does_with_one_lane() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_has_one_lane() {
     if !is_alone() {
         return;
@@ -829,7 +829,7 @@ fn auto_takes_an_engine_and_does_without_tensorrt_where_there_is_none() {
 }
 
 #[test]
-#[ignore = "needs a process of its own: the libraries are opened once a process"]
+#[ignore = "needs a separate process: the libraries are opened once a process; another test here runs it"]
 fn child_is_auto() {
     if !is_alone() {
         return;

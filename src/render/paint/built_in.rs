@@ -10,7 +10,7 @@ use swash::{Charmap, FontRef, GlyphMetrics};
 use super::glyph::Glyph;
 use crate::base::archive::unzipped;
 
-/// The font's file, unpacked by whoever draws the first letter.
+/// The font's file, unpacked when the first letter is drawn.
 pub(super) static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     unzipped(include_bytes!("hack.ttf.gz")).expect("invariant: a test unpacks the file")
 });
@@ -90,9 +90,7 @@ mod tests {
 
     #[test]
     fn the_font_is_the_published_one() {
-        let digest = Sha256::digest(FILE.as_slice());
-        let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(sha256, SHA256);
+        assert_eq!(format!("{:x}", Sha256::digest(FILE.as_slice())), SHA256);
     }
 
     #[test]

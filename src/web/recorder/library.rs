@@ -61,10 +61,7 @@ mod tests {
 
     #[test]
     fn the_library_is_the_published_one() {
-        let sha256: String = Sha256::digest(text())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let sha256 = format!("{:x}", Sha256::digest(text()));
         let readme = include_str!("README.md");
         assert!(readme.contains(&format!("`{sha256}`")), "it is {sha256}");
     }

@@ -10,6 +10,8 @@ use super::tile_reading::{Line, TileReading};
 const SETTLING: u32 = 100;
 /// Minimum IoU of every object and its box in a good frame.
 const GOOD_IOU: f32 = 0.6;
+/// Number of frames that a message names.
+const NAMED: usize = 12;
 
 /// The record of one camera, by frame number.
 #[derive(Clone, Default)]
@@ -120,7 +122,7 @@ impl Record {
                 judged.line, judged.least
             )
         });
-        told.take(12).collect()
+        told.take(NAMED).collect()
     }
 
     /// The number of frames with this kind of line.
@@ -165,7 +167,7 @@ impl fmt::Debug for Record {
             .field("of_one_event", &self.of_one_event())
             .field("unread", &self.unread)
             .field("marked", &self.marked)
-            .field("mixed", &mixed.take(12).collect::<Vec<_>>())
+            .field("mixed", &mixed.take(NAMED).collect::<Vec<_>>())
             .finish()
     }
 }
