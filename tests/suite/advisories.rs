@@ -82,7 +82,7 @@ impl Site {
     fn checked(&self) -> String {
         let config = self.at("cache/advisory-dbs/used/deny.toml");
         let call = format!(
-            "--all-features --offline --config {} check advisories",
+            "--workspace --all-features --offline --config {} check advisories",
             config.display()
         );
         assert_eq!(self.last_call(), call);
