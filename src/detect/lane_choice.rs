@@ -19,8 +19,8 @@ const FILE: &str = "lanes.json";
 /// How long the measurements of one choice take together, without loading. No further number is tried after that.
 const BUDGET: Duration = Duration::from_secs(2);
 
-/// No further number is tried after this time, loading included. It is longer than the budget because OpenVINO takes half a second and
-/// more to load a network.
+/// The limit of time of a choice, loading included. It is longer than the budget because OpenVINO takes half a second and more to load a
+/// network.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// More lanes must infer so many times as many pictures: they take memory, and each picture takes longer.
@@ -42,16 +42,27 @@ pub(super) fn choose(
     bytes: u64,
     load: impl Fn(usize) -> Result<Box<dyn Detector>, DetectError>,
 ) -> Result<Vec<Box<dyn Detector>>, DetectError> {
-    let memory = (bytes, free_memory());
-    choose_in(&Remembered::in_cache(FILE), key, memory, load, rate)
+    let limits = Limits {
+        lanes: most_lanes(bytes, free_memory()),
+        time: LONGEST,
+    };
+    choose_in(&Remembered::in_cache(FILE), key, limits, load, rate)
 }
 
-/// As [`choose`], with the given memory of earlier choices, the free memory of the machine, and what measures the pictures per second
-/// of detectors in about so much time.
+/// What ends the search for a better number.
+struct Limits {
+    /// No greater number of lanes is tried.
+    lanes: usize,
+    /// No further number is tried after this time, loading included.
+    time: Duration,
+}
+
+/// As [`choose`], with the given earlier choices and limits. `measure` gives the pictures per second of detectors, measured in about so
+/// much time.
 fn choose_in(
     remembered: &Remembered<usize>,
     key: &ChoiceKey,
-    (bytes, free): (u64, Option<u64>),
+    limits: Limits,
     load: impl Fn(usize) -> Result<Box<dyn Detector>, DetectError>,
     measure: impl Fn(&mut [Box<dyn Detector>], Duration) -> Result<f64, DetectError>,
 ) -> Result<Vec<Box<dyn Detector>>, DetectError> {
@@ -59,15 +70,14 @@ fn choose_in(
     if let Some(lanes) = remembered.get(key).filter(|lanes| possible.contains(lanes)) {
         return loaded(&load, key.threads, lanes);
     }
-    let most = most_lanes(bytes, free);
     let started = Instant::now();
     let (mut best, mut best_rate) = (1, 0.0);
-    let candidates: Vec<usize> = candidates(key.threads, most);
+    let candidates: Vec<usize> = candidates(key.threads, limits.lanes);
     let slot = BUDGET / (2 * u32::try_from(candidates.len()).unwrap_or(u32::MAX).max(1));
     let mut last = None;
     let mut measuring = Duration::ZERO;
     for lanes in candidates {
-        if lanes > 1 && (measuring >= BUDGET || started.elapsed() >= LONGEST) {
+        if lanes > 1 && (measuring >= BUDGET || started.elapsed() >= limits.time) {
             break;
         }
         // The memory of one number of lanes is free before the next one is loaded.

@@ -9,6 +9,12 @@ use super::*;
 use crate::base::Size;
 use crate::detect::{Detection, Picture, Thresholds};
 
+/// No limit is met.
+const NONE: Limits = Limits {
+    lanes: usize::MAX,
+    time: Duration::MAX,
+};
+
 /// A detector that takes `time` for a picture. It counts itself while it is there.
 struct Timed {
     time: Duration,
@@ -77,8 +83,11 @@ fn chosen(
         let last = times.iter().rev().take(detectors.len());
         Ok(last.map(|time| 1.0 / time.as_secs_f64()).sum())
     };
-    let memory = (bytes, Some(1 << 30));
-    let found = choose_in(remembered, &key(threads), memory, load, measure).expect("it loads");
+    let limits = Limits {
+        lanes: most_lanes(bytes, Some(1 << 30)),
+        ..NONE
+    };
+    let found = choose_in(remembered, &key(threads), limits, load, measure).expect("it loads");
     assert_eq!(
         live.load(Ordering::Relaxed),
         found.len(),
@@ -113,9 +122,31 @@ fn a_network_that_is_too_slow_to_measure_has_one_lane() {
     let (_folder, _, remembered) = remembered();
     let live = Arc::default();
     let load = |_| Ok(Timed::boxed(BUDGET, &live));
-    let found = choose_in(&remembered, &key(2), (0, None), load, rate).expect("it loads");
+    let found = choose_in(&remembered, &key(2), NONE, load, rate).expect("it loads");
     assert_eq!(found.len(), 1);
     assert_eq!(remembered.get(&key(2)), Some(1));
+}
+
+#[test]
+fn networks_that_take_long_to_load_are_not_tried_in_further_numbers() {
+    let (_folder, _, remembered) = remembered();
+    let (live, loads) = (Arc::default(), Cell::new(0));
+    let limits = Limits {
+        time: Duration::from_millis(30),
+        ..NONE
+    };
+    let load = |_| {
+        loads.set(loads.get() + 1);
+        std::thread::sleep(Duration::from_millis(15));
+        Ok(Timed::boxed(Duration::ZERO, &live))
+    };
+    // Each number is better than the one before, and measured at once.
+    let measure = |detectors: &mut [Box<dyn Detector>], _: Duration| Ok(detectors.len() as f64);
+    let found = choose_in(&remembered, &key(8), limits, load, measure).expect("it loads");
+    // One takes 15 ms, two 45 ms: four and eight are not tried. On a busy machine two are not either.
+    assert!(found.len() <= 2, "{}", found.len());
+    assert_eq!(loads.get(), if found.len() == 1 { 1 } else { 3 });
+    assert_eq!(remembered.get(&key(8)), Some(found.len()));
 }
 
 #[test]
