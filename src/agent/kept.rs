@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::codes;
-use crate::base::{shown_bytes, time_to_fill};
+use crate::base::{counted, shown_bytes, time_to_fill};
 use crate::config::{Location, RecordChoice, Settings};
 use crate::fleet::{DocumentError, RecordingEstimate};
 
@@ -114,12 +114,11 @@ pub(super) fn estimate(demand: &RecordingDemand, measured: &Measured) -> Option<
 /// The warning of recordings that are kept for less than a day.
 pub(super) fn warning(estimate: &RecordingEstimate) -> Option<DocumentError> {
     let kept_s = estimate.kept_s.filter(|kept| *kept < SHORT_KEPT_S)?;
-    let s = if estimate.cameras == 1 { "" } else { "s" };
     let message = format!(
-        "recordings are kept for about {:.1} hours at the measured rate ({} camera{s}, {} a day); raise record.budget or use a larger disk, \
+        "recordings are kept for about {:.1} hours at the measured rate ({}, {} a day); raise record.budget or use a larger disk, \
          record fewer cameras, or lower their bit rate",
         kept_s as f64 / 3600.0,
-        estimate.cameras,
+        counted(estimate.cameras as usize, "camera"),
         shown_bytes(estimate.bytes_per_day),
     );
     let code = codes::SHORT_RETENTION;

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::wall::WallArgs;
 use super::{out, processor};
+use crate::base::counted;
 use crate::config::{
     CommonFlags, ConfigProblems, ConfigSource, Environment, Loaded, ProcessorFlags, RoleFlags,
     WallFlags, json_schema, template,
@@ -96,9 +97,8 @@ pub(super) fn main(args: ConfigArgs) -> anyhow::Result<()> {
             });
         }
         ConfigCommand::Check { file, role } => {
-            let cameras = check(&file, role)?;
-            let s = if cameras == 1 { "" } else { "s" };
-            out::line(format_args!("{file}: no problem, {cameras} camera{s}"));
+            let cameras = counted(check(&file, role)?, "camera");
+            out::line(format_args!("{file}: no problem, {cameras}"));
         }
         ConfigCommand::Schema => out::line(serde_json::to_string_pretty(&json_schema())?),
     }

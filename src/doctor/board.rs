@@ -1,6 +1,7 @@
 //! The machine: model, system, processors. `l4t` adds the releases of a Jetson.
 
-use super::{Emit, FileTree, Line, Machine, counted, l4t};
+use super::{Emit, FileTree, Line, Machine, l4t};
+use crate::base::counted;
 
 /// Kinds of machine that other sections judge differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

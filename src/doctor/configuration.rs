@@ -1,6 +1,7 @@
 //! The configuration file: whether a processor and a wall could start from it.
 
-use super::{Emit, Line, Machine, counted};
+use super::{Emit, Line, Machine};
+use crate::base::counted;
 use crate::config::ConfigProblems;
 
 const WHAT: &str = "configuration";

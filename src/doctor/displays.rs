@@ -1,7 +1,8 @@
 //! DRM cards, connectors, modes and planes, and the wall's plan for them.
 
 use super::report::first_names;
-use super::{Emit, Line, Machine, State, counted};
+use super::{Emit, Line, Machine, State};
+use crate::base::counted;
 use crate::display::kms::{CardReport, ConnectorReport, PlaneReport, observed};
 
 /// Modes that are named. A monitor may list a hundred.

@@ -40,7 +40,6 @@ mod thermal;
 use board::Kind;
 use check::{Check, Emit};
 use file_tree::FileTree;
-use report::counted;
 
 pub use examine::examine;
 pub use machine::{Machine, Options};

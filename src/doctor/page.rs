@@ -1,6 +1,7 @@
 //! The report as one page of text.
 
-use super::report::{Report, State, counted};
+use super::report::{Report, State};
+use crate::base::counted;
 
 /// Width of the second column.
 const WHAT: usize = 24;

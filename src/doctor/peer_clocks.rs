@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Line, State, counted};
-use crate::base::CaptureClock;
+use super::{Line, State};
+use crate::base::{CaptureClock, counted};
 use crate::bus::{ReceivedMessage, Topic};
 use crate::event::{DetectionEvent, Presence, PresenceState, SourceStatus};
 

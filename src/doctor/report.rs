@@ -74,12 +74,6 @@ pub struct Report {
 /// The [`Report::schema`] of this version.
 const SCHEMA: u32 = 1;
 
-/// `1 fault`, `2 faults`.
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{s}")
-}
-
 /// The first names of a list, at most `most`, and the number of the others: `a b and 2 more`.
 pub(super) fn first_names(names: &[impl AsRef<str>], most: usize) -> String {
     let (first, others) = names.split_at(names.len().min(most));

@@ -1,6 +1,7 @@
 //! The status of a role, from its control socket, as one line of the report.
 
-use super::{Line, State, counted};
+use super::{Line, State};
+use crate::base::counted;
 use crate::control::wall_state::{Tile, VideoState};
 use crate::control::{self, ProcessorStatus, WallStatus};
 use crate::event::{SourceState, SourceStatus};

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use super::medium::{Disk, Medium, MediumKind};
-use crate::base::shown_bytes;
+use crate::base::{counted, shown_bytes};
 
 /// Bytes that flash memory writes for each byte of a recording. Appends of some MB are sequential, but each flush, every few seconds for
 /// each file, writes a part of a page, the journal and the lists of blocks again.
@@ -108,14 +108,15 @@ pub fn refuse_medium(
         details => format!(" ({})", details.join(", ")),
     };
     // At least one: a processor without cameras may get one at any time.
-    let cameras = u64::try_from(cameras).unwrap_or(u64::MAX).max(1);
-    let life = Life::of(disk, CAMERA_BYTES_PER_DAY.saturating_mul(cameras));
+    let cameras = cameras.max(1);
+    let bytes_per_day = CAMERA_BYTES_PER_DAY.saturating_mul(cameras as u64);
+    let life = Life::of(disk, bytes_per_day);
     let soon = life.map_or("soon".to_owned(), |life| {
         format!("in {}", span(life.shortest, life.longest))
     });
-    let s = if cameras == 1 { "" } else { "s" };
+    let cameras = counted(cameras, "camera");
     Some(format!(
-        "{key} = {}: it is on an {}{details}, and recording {cameras} camera{s} of 4 Mbit/s wears it out {soon}; use an SSD, or set record.accept_wear = true",
+        "{key} = {}: it is on an {}{details}, and recording {cameras} of 4 Mbit/s wears it out {soon}; use an SSD, or set record.accept_wear = true",
         medium.dir.display(),
         disk.kind.name(),
     ))
