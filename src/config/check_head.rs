@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{Checker, name_list};
 use super::layers::StreamSelection;
-use super::read::did_you_mean;
+use super::serde_message::did_you_mean;
 use super::{HeadSettings, Layout, Layouts, ModeRequest, RawHead, RawSettings};
 use crate::base::{Size, SourceId};
 
