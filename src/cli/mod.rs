@@ -39,6 +39,7 @@ mod processor;
 mod provision;
 mod record;
 mod record_export;
+mod record_lines;
 mod record_lock;
 mod record_rebuild;
 mod record_status;
