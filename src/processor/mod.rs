@@ -22,6 +22,7 @@ mod recordings;
 mod report;
 mod role;
 mod run;
+mod running;
 mod sink;
 mod source;
 mod union;

@@ -13,19 +13,19 @@ use tracing::{info, warn};
 
 use super::change::{between, needs_new_detector, needs_new_link};
 use super::claims::watch_claims;
-use super::detector::{DetectorInfo, is_idle, open_detector, thresholds};
-use super::parts::{connect, lane_heartbeats, timing};
+use super::detector::{DetectorInfo, open_detector, thresholds};
+use super::parts::{connect, lane_heartbeats};
 use super::pipeline::Pipeline;
-use super::recording::{Recording, RecordingFigures, recorded};
+use super::recording::{Recording, RecordingFigures};
+use super::running::Running;
 use super::sink::EventSink;
-use super::source::Source;
 use super::upgrade::{Upgrading, begin};
 use crate::base::sync::lock;
 use crate::base::{Clock, Heartbeats, SessionId, SourceId, Stop};
-use crate::config::{Settings, SourceSettings};
+use crate::config::Settings;
 use crate::control::{Change, Changes, DetectorStatus, Problem};
 use crate::detect::{LoadedDetector, Upgrade, Worker};
-use crate::media::{self, OpenOptions, UnitSink};
+use crate::media;
 use crate::role::{Sources, StartError, changes};
 
 /// A running processor.
@@ -34,26 +34,6 @@ pub struct Processor {
     pub(super) heartbeats: Heartbeats,
     runtime: Handle,
     running: Mutex<Option<Running>>,
-}
-
-pub(super) struct Running {
-    pub(super) settings: Settings,
-    detector: DetectorInfo,
-    worker: Worker,
-    /// Sources that the operator has paused. They stay paused when their session is restarted.
-    pub(super) paused: BTreeSet<SourceId>,
-    /// The preparation of a faster detector, if one is running.
-    upgrading: Option<Upgrading>,
-    sources: Sources,
-    /// The recorder, if recordings are configured. Dropped after the sources have ended.
-    pub(super) recording: Option<Recording>,
-}
-
-impl Running {
-    /// Whether a source is not analysed: the operator has paused it, or there is no detector.
-    pub(super) fn is_paused(&self, id: SourceId) -> bool {
-        self.paused.contains(&id) || is_idle(&self.settings)
-    }
 }
 
 impl Processor {
@@ -113,7 +93,7 @@ impl Processor {
         };
         for source in running.settings.sources.clone().into_values() {
             running.detector.warn_of_unknown_classes(&source);
-            processor.add(&mut running, source);
+            running.add(&processor.pipeline, source);
         }
         let mut guard = processor.lock();
         // Under the lock: the upgrade's thread waits for it before it hands over a detector.
@@ -162,7 +142,8 @@ impl Processor {
         let other_classes = opened.is_some();
         if let Some(mut opened) = opened {
             let upgrade = opened.upgrade.take();
-            self.swap(running, opened)
+            running
+                .swap(&self.pipeline, opened)
                 .map_err(|err| Problem::new("processor.lanes", err))?;
             running.upgrading = self.begin_upgrade(upgrade);
         }
@@ -179,22 +160,7 @@ impl Processor {
             {
                 running.detector.warn_of_unknown_classes(source);
             }
-            match change {
-                Change::Unchanged
-                    if old.processor.tracking == running.settings.processor.tracking
-                        && is_idle(&old) == is_idle(&running.settings) => {}
-                Change::Unchanged | Change::Updated => self.update(running, *id),
-                Change::Restarted => {
-                    self.take_down(running, *id);
-                    self.add_again(running, *id);
-                }
-                Change::Added => self.add_again(running, *id),
-                Change::Removed => {
-                    running.paused.remove(id);
-                    self.take_down(running, *id);
-                    self.pipeline.sink.load().clear(*id);
-                }
-            }
+            running.change_source(&self.pipeline, &old, *id, *change);
         }
         let sources = running.settings.sources.keys().copied().collect();
         self.pipeline.sink.load().want(sources);
@@ -251,8 +217,8 @@ impl Processor {
         let ids: Vec<_> = running.settings.sources.keys().copied().collect();
         for id in ids {
             match (sink.refusal(id).is_some(), running.sources.runs(id)) {
-                (true, true) => self.take_down(running, id),
-                (false, false) => self.add_again(running, id),
+                (true, true) => running.take_down(&self.pipeline, id),
+                (false, false) => running.add_again(&self.pipeline, id),
                 _ => {}
             }
         }
@@ -283,7 +249,7 @@ impl Processor {
         // Under the lock: `apply` raises `stop` under the same lock when it installs another detector.
         if let Some(running) = guard.as_mut()
             && !stop.is_raised()
-            && let Err(err) = self.swap(running, opened)
+            && let Err(err) = running.swap(&self.pipeline, opened)
         {
             warn!(%err, "the faster detector can't be used: the system gives no thread");
         }
@@ -307,85 +273,6 @@ impl Processor {
                 processor.apply_claims(sink);
             }
         });
-    }
-
-    fn swap(&self, running: &mut Running, opened: LoadedDetector) -> std::io::Result<()> {
-        let detector = DetectorInfo::of(&opened);
-        info!(
-            model = detector.model,
-            backend = detector.backend,
-            "changing the detector"
-        );
-        running.worker.swap(opened)?;
-        running.detector = detector;
-        let link = &self.pipeline.sink.load().link;
-        link.set_classes(&running.detector.labels);
-        for source in self.pipeline.sources.load().values() {
-            running.detector.request_from(source);
-        }
-        Ok(())
-    }
-
-    fn add_again(&self, running: &mut Running, id: SourceId) {
-        if let Some(settings) = running.settings.sources.get(&id).cloned() {
-            self.add(running, settings);
-        }
-    }
-
-    fn add(&self, running: &mut Running, settings: SourceSettings) {
-        let id = settings.id;
-        if self.pipeline.sink.load().refusal(id).is_some() {
-            return;
-        }
-        let counters = running.sources.counters(id);
-        let recorded = recorded(running.recording.as_ref(), &settings);
-        let pipeline = Arc::downgrade(&self.pipeline);
-        let source = Arc::new(Source::new(
-            settings.clone(),
-            running.settings.processor.tracking,
-            counters,
-            self.pipeline.clock.clone(),
-            self.pipeline.mailbox.clone(),
-            recorded.clone(),
-            Box::new(move |source| {
-                if let Some(pipeline) = pipeline.upgrade() {
-                    pipeline.sink.load().status(source);
-                }
-            }),
-        ));
-        source.pause(running.is_paused(id));
-        self.pipeline.with_sources(|sources| {
-            sources.insert(id, source.clone());
-        });
-        self.pipeline.sink.load().status(&source);
-        running.detector.request_from(&source);
-        let options = OpenOptions {
-            output: source.output(),
-            units: recorded.map(|recorded| recorded as Arc<dyn UnitSink>),
-            ..OpenOptions::default()
-        };
-        let timing = timing(&running.settings);
-        running.sources.start(&settings, timing, options, source);
-    }
-
-    fn update(&self, running: &Running, id: SourceId) {
-        let source = self.pipeline.sources.load().get(&id).cloned();
-        if let (Some(source), Some(settings)) = (source, running.settings.sources.get(&id)) {
-            source.update(settings.clone(), running.settings.processor.tracking);
-            source.pause(running.is_paused(id));
-            running.detector.request_from(&source);
-        }
-    }
-
-    fn take_down(&self, running: &mut Running, id: SourceId) {
-        running.sources.end(id);
-        if let Some(recording) = &running.recording {
-            recording.remove(id);
-        }
-        let source = self.pipeline.with_sources(|sources| sources.remove(&id));
-        if let Some(source) = source {
-            source.forget();
-        }
     }
 
     fn replace_sink(self: &Arc<Self>, old: &Settings, running: &Running, sink: Arc<EventSink>) {
