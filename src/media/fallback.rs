@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use super::codec::Codec;
 use super::plan::DecoderPlan;
 use super::session::Ending;
-use super::session_state::{Failure, Progress};
+use super::session_progress::Progress;
+use super::session_state::Failure;
 
 /// The codec and the decoder of a session, once they are known.
 pub(super) type ChosenDecoder = OnceLock<(Codec, DecoderPlan)>;

@@ -61,6 +61,7 @@ mod runner;
 mod scaling;
 mod sei;
 mod session;
+mod session_progress;
 mod session_state;
 mod source;
 mod still;

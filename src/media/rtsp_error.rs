@@ -15,7 +15,8 @@ use super::rtsp_diagnosis::{diagnosis, host};
 use super::rtsp_dialogue::Dialogue;
 use super::rtsp_tls::CertificateCheck;
 use super::session::{ElementError, Ending};
-use super::session_state::{Failure, Progress};
+use super::session_progress::Progress;
+use super::session_state::Failure;
 use crate::config::{Location, Transport};
 
 /// The facts about a session at its end.

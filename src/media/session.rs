@@ -11,7 +11,8 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::cuda_context;
-use super::session_state::{Failure, Progress, SessionState};
+use super::session_progress::Progress;
+use super::session_state::{Failure, SessionState};
 use super::source::ALIVE_INTERVAL;
 use crate::base::Stop;
 

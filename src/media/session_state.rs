@@ -1,4 +1,4 @@
-//! The state that all threads of a session share: counters, times between parser and sink, and the connection to the
+//! The state that all threads of a session share: progress, times between parser and sink, and the connection to the
 //! listener.
 //!
 //! GStreamer's streaming threads write it, the session's own thread reads it. The state is closed at the end of the
@@ -17,14 +17,13 @@ use super::declared_shape::{DeclaredShape, Picture};
 use super::dmabuf_frame::{FrameView, pixels_of};
 use super::host_frame::size_of;
 use super::observer::{ObservedUnit, Observer};
+use super::session_progress::{Progress, SessionProgress};
 use super::source::{FrameSink, StreamFacts};
 use crate::base::sync::lock;
 use crate::base::{Clock, Crop, Frame, FrameMeta, Size, unix_now};
 
 /// A media time that differs from the present by more than this does not describe the arrival.
 const PLAUSIBLE_AGE: Duration = Duration::from_secs(30);
-/// The value of an instant below that has not been reached.
-const NEVER: u64 = u64::MAX;
 
 /// The reason for which a callback ends the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,20 +47,11 @@ pub(super) struct SessionState {
     clock: Clock,
     closed: AtomicBool,
     reopen: AtomicBool,
-    units: AtomicU64,
-    units_at_key: AtomicU64,
+    progress: SessionProgress,
     /// Access units from the first key frame on that were not decoded.
     skipped: AtomicU64,
     frames: AtomicU64,
     next_frame_id: AtomicU64,
-    choosing: AtomicBool,
-    chosen_ns: AtomicU64,
-    playing_ns: AtomicU64,
-    last_unit_ns: AtomicU64,
-    last_decoded_unit_ns: AtomicU64,
-    first_key_ns: AtomicU64,
-    first_frame_ns: AtomicU64,
-    last_frame_ns: AtomicU64,
     backlog: Backlog,
     times: Mutex<PtsMap<UnitTime>>,
     facts: Mutex<StreamFacts>,
@@ -71,45 +61,17 @@ pub(super) struct SessionState {
     observer: OnceLock<Arc<dyn Observer>>,
 }
 
-/// The progress of a session, as its own thread reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Progress {
-    /// Whether decoders are being tried for the stream.
-    pub(super) choosing: bool,
-    /// The time at which a decoder was chosen, or none was found.
-    pub(super) chosen: Option<Duration>,
-    /// The time at which the source began to send: PLAY was answered.
-    pub(super) playing: Option<Duration>,
-    /// The number of access units so far, and since the first key frame.
-    pub(super) units: u64,
-    pub(super) units_since_key: u64,
-    pub(super) last_unit: Option<Duration>,
-    pub(super) first_key: Option<Duration>,
-    pub(super) first_frame: Option<Duration>,
-    pub(super) last_frame: Option<Duration>,
-}
-
 impl SessionState {
     pub(super) fn new(sink: Arc<dyn FrameSink>, clock: Clock) -> Arc<Self> {
-        let never = || AtomicU64::new(NEVER);
         Arc::new(Self {
             sink,
             clock,
             closed: AtomicBool::new(false),
             reopen: AtomicBool::new(false),
-            units: AtomicU64::new(0),
-            units_at_key: AtomicU64::new(0),
+            progress: SessionProgress::new(),
             skipped: AtomicU64::new(0),
             frames: AtomicU64::new(0),
             next_frame_id: AtomicU64::new(0),
-            choosing: AtomicBool::new(false),
-            chosen_ns: never(),
-            playing_ns: never(),
-            last_unit_ns: never(),
-            last_decoded_unit_ns: never(),
-            first_key_ns: never(),
-            first_frame_ns: never(),
-            last_frame_ns: never(),
             backlog: Backlog::default(),
             times: Mutex::default(),
             facts: Mutex::default(),
@@ -147,18 +109,16 @@ impl SessionState {
     /// Calls `choose`, which finds a decoder and may try several. The time limit for the connection starts again
     /// afterwards.
     pub(super) fn while_choosing<T>(&self, choose: impl FnOnce() -> T) -> T {
-        self.choosing.store(true, Ordering::Release);
+        self.progress.begin_choice();
         let chosen = choose();
-        let now = nanoseconds(self.clock.now());
-        self.chosen_ns.store(now, Ordering::Release);
-        self.choosing.store(false, Ordering::Release);
+        self.progress.end_choice(self.clock.now());
         self.wake();
         chosen
     }
 
     /// Notes that the source sends. The time limit for the first frame starts now.
     pub(super) fn playing(&self) {
-        self.set_once(&self.playing_ns);
+        self.progress.playing(self.clock.now());
     }
 
     /// Sets the bus on which the session's thread waits.
@@ -241,11 +201,8 @@ impl SessionState {
             return UnitAction::Skip;
         }
         let now = self.clock.now();
-        let units = self.units.fetch_add(1, Ordering::AcqRel) + 1;
-        self.last_unit_ns.store(nanoseconds(now), Ordering::Release);
         let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        if key && self.set_once(&self.first_key_ns) {
-            self.units_at_key.store(units, Ordering::Release);
+        if self.progress.unit(key, now) {
             self.wake();
         }
         self.sink.access_unit(buffer.size());
@@ -267,17 +224,14 @@ impl SessionState {
             };
             lock(&self.times).note(pts.nseconds(), time);
         }
-        let has_picture = instant(&self.first_frame_ns).is_some();
         let action = match is_wanted {
-            true => self.backlog.admit(key, age, has_picture),
+            true => self.backlog.admit(key, age, self.progress.has_frame()),
             false => UnitAction::Skip,
         };
         match action {
-            UnitAction::Decode => self
-                .last_decoded_unit_ns
-                .store(nanoseconds(now), Ordering::Release),
+            UnitAction::Decode => self.progress.decoded_unit(now),
             UnitAction::Skip => {
-                let counts = instant(&self.first_key_ns).is_some();
+                let counts = self.progress.has_key();
                 self.skipped.fetch_add(u64::from(counts), Ordering::AcqRel);
             }
         }
@@ -327,9 +281,7 @@ impl SessionState {
         let skipped = time.map_or(0, |time| time.skipped);
         let arrival_unix = unix_now().saturating_sub(now.saturating_sub(arrival));
         let (captured_unix, clock) = captured(arrival_unix, ntp_ns);
-        self.last_frame_ns
-            .store(nanoseconds(now), Ordering::Release);
-        if self.set_once(&self.first_frame_ns) {
+        if self.progress.frame(now) {
             self.wake();
         }
         let meta = FrameMeta {
@@ -346,40 +298,11 @@ impl SessionState {
     }
 
     pub(super) fn progress(&self) -> Progress {
-        let units = self.units.load(Ordering::Acquire);
-        let first_key = instant(&self.first_key_ns);
-        let at_key = self.units_at_key.load(Ordering::Acquire);
-        let last_unit = instant(&self.last_unit_ns);
-        let last_frame = instant(&self.last_frame_ns);
-        // A decoder that has given all that it got owes nothing: the units since then were not wanted.
-        let owes_nothing = last_frame >= instant(&self.last_decoded_unit_ns);
-        Progress {
-            // Before the time: it is set when this ends.
-            choosing: self.choosing.load(Ordering::Acquire),
-            chosen: instant(&self.chosen_ns),
-            playing: instant(&self.playing_ns),
-            units,
-            units_since_key: first_key.map_or(0, |_| units.saturating_sub(at_key)),
-            last_unit,
-            first_key,
-            first_frame: instant(&self.first_frame_ns),
-            last_frame: match owes_nothing {
-                true => last_frame.and_then(|at| Some(at.max(last_unit?))),
-                false => last_frame,
-            },
-        }
+        self.progress.read()
     }
 
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
-    }
-
-    /// Sets an instant that is not set yet. Returns whether this call set it.
-    fn set_once(&self, instant_ns: &AtomicU64) -> bool {
-        let now = nanoseconds(self.clock.now());
-        instant_ns
-            .compare_exchange(NEVER, now, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
     }
 }
 
@@ -391,15 +314,4 @@ fn crop_of(buffer: &gst::BufferRef) -> Option<Crop> {
         top,
         size: Size::new(width, height),
     })
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(NEVER - 1)
-}
-
-fn instant(at_ns: &AtomicU64) -> Option<Duration> {
-    match at_ns.load(Ordering::Acquire) {
-        NEVER => None,
-        at_ns => Some(Duration::from_nanos(at_ns)),
-    }
 }
