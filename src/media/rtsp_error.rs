@@ -7,40 +7,16 @@
 use std::time::Duration;
 
 use gstreamer as gst;
-use url::Url;
 
 use super::codec::Codec;
 use super::rtp_filter::{Arrived, list};
 use super::rtsp_diagnosis::{diagnosis, host};
-use super::rtsp_dialogue::Dialogue;
-use super::rtsp_tls::CertificateCheck;
+use super::rtsp_end_context::EndContext;
+use super::rtsp_status::of_status;
 use super::session::{ElementError, Ending};
 use super::session_progress::Progress;
 use super::session_state::Failure;
-use crate::config::{Location, Transport};
-
-/// The facts about a session at its end.
-pub(super) struct EndContext<'a> {
-    /// `camera 3`.
-    pub(super) name: &'a str,
-    pub(super) url: &'a Url,
-    pub(super) with_login: bool,
-    pub(super) transport: Transport,
-    pub(super) answer_limit: Duration,
-    pub(super) connect_limit: Duration,
-    pub(super) stall_limit: Duration,
-    pub(super) start_limit: Duration,
-    pub(super) decoder: Option<&'a str>,
-    pub(super) tls: &'a CertificateCheck,
-    /// Why none of the offered streams was taken.
-    pub(super) stream_refused: Option<Failure>,
-    /// The requests and responses.
-    pub(super) dialogue: &'a Dialogue,
-    /// The packets that arrived, by payload type.
-    pub(super) arrived: Vec<Arrived>,
-    /// The time since PLAY was answered.
-    pub(super) played_for: Option<Duration>,
-}
+use crate::config::Transport;
 
 /// The reason; none if the session was asked to end.
 pub(super) fn explain(ending: &Ending, context: &EndContext<'_>) -> Option<Failure> {
@@ -259,7 +235,7 @@ fn no_connection(timed_out: bool, context: &EndContext<'_>) -> Failure {
 /// The camera's description has no video that can be read.
 fn no_video(context: &EndContext<'_>) -> Failure {
     let name = context.name;
-    let path = shown_path(context.url);
+    let path = context.shown_path();
     let message = match context.dialogue.video_payloads().as_slice() {
         [] if !context.dialogue.is_described() => format!(
             "{name} answered DESCRIBE for {path} without a description (SDP) of a stream; check its path"
@@ -311,85 +287,6 @@ fn of_element(error: &ElementError, context: &EndContext<'_>) -> Failure {
             error.element, error.error
         ),
     )
-}
-
-fn of_status(status: u32, context: &EndContext<'_>) -> Failure {
-    let name = context.name;
-    let path = shown_path(context.url);
-    let answer = context
-        .dialogue
-        .refusal()
-        .filter(|answer| answer.status == status);
-    let (method, reason) = answer.map_or_else(
-        || ("the request".to_owned(), String::new()),
-        |answer| (answer.method, answer.reason),
-    );
-    let said = format!("{status} {reason}");
-    let said = said.trim_end();
-    match status {
-        401 => unauthorized(said, context),
-        _ if context.dialogue.refused_login() || context.dialogue.withheld_login().is_some() => {
-            unauthorized(said, context)
-        }
-        300..=399 => Failure::new(
-            "unreachable",
-            format!(
-                "{name} redirects {path} ({said}) to an address that can't be used; set the URI to where the stream is"
-            ),
-        ),
-        403 => Failure::new(
-            "permission",
-            format!(
-                "{name} does not allow this user to see {path} ({said}); check the user's rights"
-            ),
-        ),
-        404 | 410 => Failure::new(
-            "not-found",
-            format!("{name} has no stream {path} ({said}); check the path of its URI"),
-        ),
-        454 => Failure::new(
-            "ended",
-            format!("{name} has ended the session and answered {method} with {said}"),
-        ),
-        453 | 503 => Failure::new(
-            "busy",
-            format!(
-                "{name} has no capacity left ({said}); close other clients, or choose its substream"
-            ),
-        ),
-        461 => Failure::new(
-            "no-video",
-            format!("{name} does not support this transport ({said}); change its transport"),
-        ),
-        _ => Failure::new(
-            "unreachable",
-            format!("{name} answered {method} for {path} with {said}"),
-        ),
-    }
-}
-
-fn unauthorized(said: &str, context: &EndContext<'_>) -> Failure {
-    let name = context.name;
-    let message = if let Some(schemes) = context.dialogue.unsupported_login() {
-        format!(
-            "{name} asks for {schemes} only ({said}), which is not supported; set it to Digest with MD5 or SHA-256, or to Basic"
-        )
-    } else if let Some(reason) = context.dialogue.withheld_login() {
-        return reason.failure(name);
-    } else if context.dialogue.refused_login() {
-        format!("{name} refused the login ({said}); check its user name and password")
-    } else if context.with_login {
-        format!("{name} answered {said} and did not say which login it wants")
-    } else {
-        format!("{name} asks for a login ({said}); set its user name and password")
-    };
-    Failure::new("unauthorized", message)
-}
-
-/// The path as it may be shown: some makers put the login there.
-fn shown_path(url: &Url) -> String {
-    let shown = Location::Rtsp(url.clone()).to_string();
-    Url::parse(&shown).map_or(shown, |shown| shown.path().to_owned())
 }
 
 fn seconds(time: Duration) -> String {
