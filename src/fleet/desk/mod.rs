@@ -47,6 +47,7 @@ mod simulated_firmware;
 mod simulated_processor;
 mod status;
 mod status_table;
+mod stopwatch;
 mod take_back;
 mod update;
 mod view;

@@ -12,6 +12,7 @@ use super::progress::{outcomes, summary, told_outcome};
 use super::rivals::{foreign, is_replaced};
 use super::session::Seen;
 use super::sighting::result_with_firmware;
+use super::stopwatch::Stopwatch;
 use super::{
     DeskError, DeviceView, End, Exit, Operator, Outcome, PauseRequest, RetainedDocument, Rollout,
     State, Step,
@@ -50,10 +51,8 @@ pub(super) struct Run<'a> {
     rivals: BTreeMap<String, RetainedDocument>,
     /// The pause that another desk asks for, which was told.
     pause: Option<PauseRequest>,
-    began: Instant,
-    /// Time without a connection, up to `away_since`. It does not count: nothing is known of the devices.
-    away: Duration,
-    away_since: Option<Instant>,
+    /// Stands while there is no connection: nothing is known of the devices then.
+    stopwatch: Stopwatch,
     told: Option<Instant>,
     is_news: bool,
 }
@@ -80,9 +79,7 @@ impl<'a> Run<'a> {
             recorded: states.into_iter().collect(),
             rivals: BTreeMap::new(),
             pause: None,
-            began: Instant::now(),
-            away: Duration::ZERO,
-            away_since: None,
+            stopwatch: Stopwatch::start(),
             told: None,
             is_news: false,
         }
@@ -121,7 +118,7 @@ impl<'a> Run<'a> {
         loop {
             self.watch_connection();
             self.watch_pause()?;
-            let now = self.now();
+            let now = self.stopwatch.elapsed();
             while let Some(step) = self.rollout.advance(now) {
                 match step {
                     Step::Publish { stage, devices } => self.publish(stage, devices)?,
@@ -192,7 +189,7 @@ impl<'a> Run<'a> {
         ) else {
             return;
         };
-        let now = self.now();
+        let now = self.stopwatch.elapsed();
         self.rollout.online(device, view.is_online(), now);
         let firmware = self.firmware.get(device).copied();
         let found = result_with_firmware(view, entry, firmware);
@@ -284,31 +281,16 @@ impl<'a> Run<'a> {
         told_outcome(device, outcome, view, rival.zip(ours), timeout)
     }
 
-    /// The time since the beginning that counts.
-    fn now(&self) -> Duration {
-        let away = self
-            .away_since
-            .map_or(Duration::ZERO, |since| since.elapsed());
-        self.began.elapsed().saturating_sub(self.away + away)
-    }
-
     /// Stops the clock while there is no connection, and tells it.
     fn watch_connection(&mut self) {
         let is_connected = self.apply.session.is_connected();
         let broker = self.apply.session.broker().to_owned();
-        match self.away_since {
-            Some(since) if is_connected => {
-                self.away += since.elapsed();
-                self.away_since = None;
-                self.say(&format!("connected to the broker {broker} again"));
-            }
-            None if !is_connected => {
-                self.away_since = Some(Instant::now());
-                self.say(&format!(
-                    "no connection to the broker {broker}; the rollout waits"
-                ));
-            }
-            _ => {}
+        if is_connected && self.stopwatch.go_on() {
+            self.say(&format!("connected to the broker {broker} again"));
+        } else if !is_connected && self.stopwatch.pause() {
+            self.say(&format!(
+                "no connection to the broker {broker}; the rollout waits"
+            ));
         }
     }
 
@@ -335,7 +317,7 @@ impl<'a> Run<'a> {
             return;
         }
         self.told = Some(Instant::now());
-        let text = summary(&outcomes(&self.rollout), self.began.elapsed());
+        let text = summary(&outcomes(&self.rollout), self.stopwatch.since_start());
         self.say(&text);
     }
 
