@@ -126,71 +126,64 @@ enum Command {
     Man(man::ManArgs),
 }
 
+impl Command {
+    /// Whether it writes a log to standard error.
+    fn writes_log(&self) -> bool {
+        match self {
+            Self::Processor(_)
+            | Self::Wall(_)
+            | Self::Camera(_)
+            | Self::Broker(_)
+            | Self::EngineBuilder(_)
+            | Self::Display(_)
+            | Self::Agent(_)
+            | Self::Provision(_) => true,
+            #[cfg(feature = "testcam")]
+            Self::Testcam(_) | Self::Demo(_) | Self::DemoFleet(_) => true,
+            Self::Watch(args) => !args.draws(),
+            Self::Config(_)
+            | Self::Record(_)
+            | Self::Model(_)
+            | Self::Doctor(_)
+            | Self::Fleet(_)
+            | Self::Control(_)
+            | Self::Firmware(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        }
+    }
+}
+
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let log_format = cli.log_format;
+    if cli.command.writes_log() {
+        logging::start(log_format);
+    }
     let result = match cli.command {
-        Command::Processor(args) => {
-            logging::start(log_format);
-            processor::main(*args)
-        }
-        Command::Wall(args) => {
-            logging::start(log_format);
-            wall::main(*args)
-        }
-        Command::Camera(args) => {
-            logging::start(log_format);
-            return camera::main(args);
-        }
+        Command::Processor(args) => processor::main(*args),
+        Command::Wall(args) => wall::main(*args),
+        Command::Camera(args) => return camera::main(args),
         #[cfg(feature = "testcam")]
-        Command::Testcam(args) => {
-            logging::start(log_format);
-            testcam::main(&args).map(|()| ExitCode::SUCCESS)
-        }
-        Command::Broker(args) => {
-            logging::start(log_format);
-            broker::main(args).map(|()| ExitCode::SUCCESS)
-        }
-        Command::Watch(args) => {
-            if !args.draws() {
-                logging::start(log_format);
-            }
-            watch::main(args).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Testcam(args) => testcam::main(&args).map(|()| ExitCode::SUCCESS),
+        Command::Broker(args) => broker::main(args).map(|()| ExitCode::SUCCESS),
+        Command::Watch(args) => watch::main(args).map(|()| ExitCode::SUCCESS),
         Command::Record(args) => record::main(args),
         Command::Model(args) => model::main(args).map(|()| ExitCode::SUCCESS),
-        Command::EngineBuilder(args) => {
-            logging::start(log_format);
-            model_engine::builder(args).map(|()| ExitCode::SUCCESS)
-        }
+        Command::EngineBuilder(args) => model_engine::builder(args).map(|()| ExitCode::SUCCESS),
         Command::Config(args) => config::main(args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "testcam")]
-        Command::Demo(args) => {
-            logging::start(log_format);
-            demo::main(*args).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Demo(args) => demo::main(*args).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "testcam")]
-        Command::DemoFleet(args) => {
-            logging::start(log_format);
-            demo_fleet::main(*args).map(|()| ExitCode::SUCCESS)
-        }
-        Command::Display(args) => {
-            logging::start(log_format);
-            display::main(args)
-        }
+        Command::DemoFleet(args) => demo_fleet::main(*args).map(|()| ExitCode::SUCCESS),
+        Command::Display(args) => display::main(args),
         Command::Doctor(args) => doctor::main(&args),
         Command::Fleet(args) => fleet::main(*args),
         Command::Control(args) => control::main(args),
         Command::Firmware(args) => firmware::main(args),
-        Command::Agent(args) => {
-            logging::start(log_format);
-            agent::main(args, log_format)
-        }
-        Command::Provision(args) => {
-            logging::start(log_format);
-            provision::main(args)
-        }
+        Command::Agent(args) => agent::main(args, log_format),
+        Command::Provision(args) => provision::main(args),
         Command::Completions(args) => {
             completions::main(&args, Cli::command()).map(|()| ExitCode::SUCCESS)
         }
