@@ -129,13 +129,7 @@ impl Packets {
     }
 
     fn message(&mut self, header: Header) -> Result<Option<Incoming>, String> {
-        let expected = match header.first >> 1 & 3 {
-            0 => Some(Qos::AtMostOnce),
-            1 => Some(Qos::AtLeastOnce),
-            2 => Some(Qos::ExactlyOnce),
-            _ => None,
-        };
-        let retained = header.first & 1 == 1;
+        let (expected, retained) = (header.qos(), header.is_retained());
         let rest = &self.buffer[header.length..];
         // The topic with its length, then the packet id.
         let topic_bytes = match rest {
@@ -219,7 +213,7 @@ impl Packets {
         let message = Refused {
             topic: String::from_utf8_lossy(&shown[..shown.len().min(256)]).into_owned(),
             bytes: header.body,
-            retained: header.first & 1 == 1,
+            retained: header.is_retained(),
             malformed: Some(why),
         };
         self.begin_skip(header, head, message, expects)
@@ -289,6 +283,21 @@ impl Header {
 
     fn kind(self) -> u8 {
         self.first >> 4
+    }
+
+    /// The quality of service of a message; none for a value that the standard reserves.
+    fn qos(self) -> Option<Qos> {
+        match self.first >> 1 & 3 {
+            0 => Some(Qos::AtMostOnce),
+            1 => Some(Qos::AtLeastOnce),
+            2 => Some(Qos::ExactlyOnce),
+            _ => None,
+        }
+    }
+
+    /// Whether a message was retained by the broker.
+    fn is_retained(self) -> bool {
+        self.first & 1 == 1
     }
 
     fn name(self) -> &'static str {
