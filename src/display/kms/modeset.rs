@@ -173,16 +173,21 @@ pub(super) fn set_mode(
             });
         }
     }
+    Err(no_mode(card, connector, refused))
+}
+
+/// The error for a monitor of which the kernel refused every mode and arrangement.
+fn no_mode(card: &Card, connector: &ConnectorFacts, mut refused: Vec<String>) -> DisplayError {
     /// Limit of the list, which people read.
     const MAX_LISTED: usize = 4;
     refused.truncate(MAX_LISTED);
-    Err(card.failed(format_args!(
+    card.failed(format_args!(
         "its driver {} accepts no mode for {}; {}; refused: {}",
         card.driver(),
         connector.name,
         card.mode_remedy(),
         refused.join("; ")
-    )))
+    ))
 }
 
 impl Attempts<'_> {
