@@ -129,19 +129,9 @@ impl Checker<'_> {
             main: main_id,
             sub: None,
         };
-        let main = main_id.zip(other).map(|(id, (location, in_uri))| {
-            let name = source.name.clone();
-            let mut stream = source.stream.clone();
-            (stream.location, stream.credentials) = (location, in_uri.or(login));
-            SourceSettings {
-                id,
-                name: Some(name.unwrap_or_else(|| format!("Camera {}", source.id)) + MAIN_SUFFIX),
-                stream,
-                main: None,
-                sub: Some(source.id),
-                ..source.clone()
-            }
-        });
+        let main = main_id
+            .zip(other)
+            .map(|(id, (location, in_uri))| main_source(&source, id, location, in_uri.or(login)));
         Some((source, main))
     }
 
@@ -297,6 +287,29 @@ impl Checker<'_> {
             },
             decode: raw.decode,
         }
+    }
+}
+
+/// The source that records the main stream of a camera beside its sub-stream `sub`.
+fn main_source(
+    sub: &SourceSettings,
+    id: SourceId,
+    location: Location,
+    credentials: Option<Credentials>,
+) -> SourceSettings {
+    let name = sub.name.clone();
+    let name = name.unwrap_or_else(|| format!("Camera {}", sub.id));
+    SourceSettings {
+        id,
+        name: Some(name + MAIN_SUFFIX),
+        stream: StreamSettings {
+            location,
+            credentials,
+            ..sub.stream.clone()
+        },
+        main: None,
+        sub: Some(sub.id),
+        ..sub.clone()
     }
 }
 
