@@ -24,48 +24,64 @@ pub(super) struct BuildCommand<'a> {
     pub(super) compute: Option<i32>,
 }
 
+/// The tool that builds.
+#[derive(Clone, Copy)]
+struct BuildTool<'a> {
+    name: &'a str,
+    help: &'a str,
+}
+
+impl BuildTool<'_> {
+    /// Whether its help names a flag.
+    fn knows(self, flag: &str) -> bool {
+        self.help
+            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+            .any(|word| word == flag)
+    }
+
+    /// The flag, or an error with the remedy if the tool does not have it.
+    fn needs(self, flag: &str, instead: &str) -> Result<String, TensorRtError> {
+        if self.knows(flag) {
+            Ok(flag.to_owned())
+        } else {
+            Err(TensorRtError::Ask(format!(
+                "{} has no {flag} here; {instead}",
+                self.name
+            )))
+        }
+    }
+}
+
 /// The command line, with flags that `help` names.
 pub(super) fn arguments(
     tool: &str,
     help: &str,
     command: &BuildCommand<'_>,
 ) -> Result<Vec<String>, TensorRtError> {
-    let knows = |flag: &str| {
-        help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-            .any(|word| word == flag)
-    };
-    let needs = |flag: &str, instead: &str| {
-        if knows(flag) {
-            Ok(flag.to_owned())
-        } else {
-            Err(TensorRtError::Ask(format!(
-                "{tool} has no {flag} here; {instead}"
-            )))
-        }
-    };
+    let tool = BuildTool { name: tool, help };
     let flags = command.flags;
     let mut arguments = vec![
         format!("--onnx={}", command.onnx.display()),
         format!("--saveEngine={}", command.engine.display()),
     ];
     if flags.fp16 {
-        arguments.push(needs(
+        arguments.push(tool.needs(
             "--fp16",
             "its precision is that of the ONNX file: build without --fp16",
         )?);
     }
     if flags.int8 {
-        arguments.push(needs(
+        arguments.push(tool.needs(
             "--int8",
             "its precision is that of the ONNX file: build without --int8",
         )?);
     }
     if let Some(core) = flags.dla {
-        let flag = needs("--useDLACore", "build without --dla")?;
+        let flag = tool.needs("--useDLACore", "build without --dla")?;
         arguments.push(format!("{flag}={core}"));
-        arguments.push(needs("--allowGPUFallback", "build without --dla")?);
+        arguments.push(tool.needs("--allowGPUFallback", "build without --dla")?);
     }
-    if knows("--pictureShape") {
+    if tool.knows("--pictureShape") {
         let [_, one, two, three] = command.input.1;
         let batch = flags.batch;
         arguments.push(format!("--pictureShape={batch}x{one}x{two}x{three}"));
@@ -73,27 +89,27 @@ pub(super) fn arguments(
         arguments.extend(shapes(command)?);
     }
     if let Some(capability) = command.compute {
-        let flag = needs("--computeCapability", "use TensorRT for RTX 1.3 or later")?;
+        let flag = tool.needs("--computeCapability", "use TensorRT for RTX 1.3 or later")?;
         arguments.push(format!("{flag}={capability}"));
     }
-    if knows("--timingCacheFile") {
+    if tool.knows("--timingCacheFile") {
         arguments.push(format!(
             "--timingCacheFile={}",
             command.timing_cache.display()
         ));
     }
     if let Some(mb) = flags.workspace_mb {
-        if knows("--memPoolSize") {
+        if tool.knows("--memPoolSize") {
             arguments.push(format!("--memPoolSize=workspace:{mb}"));
         } else {
-            let flag = needs("--workspace", "build without --workspace-mb")?;
+            let flag = tool.needs("--workspace", "build without --workspace-mb")?;
             arguments.push(format!("{flag}={mb}"));
         }
     }
     // Without one of these it measures the engine for some seconds.
     if let Some(flag) = ["--skipInference", "--buildOnly"]
         .into_iter()
-        .find(|flag| knows(flag))
+        .find(|flag| tool.knows(flag))
     {
         arguments.push(flag.to_owned());
     }
