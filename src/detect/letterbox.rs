@@ -14,7 +14,8 @@ use yuv::{
 
 use super::{DetectError, Picture};
 use crate::base::{
-    ColorMatrix, ColorRange, Frame, HostPixels, Letterbox, PixelFormat, Plane, PlaneScaler, Size,
+    ColorMatrix, ColorRange, Colorimetry, Frame, HostPixels, Letterbox, PixelFormat, Plane,
+    PlaneScaler, Size,
 };
 
 /// The memory of a picture, reused for every frame.
@@ -93,14 +94,7 @@ impl Letterboxer {
         let is_scaled =
             content != source || !source.height.is_multiple_of(2) || !window.has_whole_rows();
         let colours = if is_scaled { content } else { chroma };
-        let range = match frame.meta.colorimetry.range {
-            ColorRange::Limited => YuvRange::Limited,
-            ColorRange::Full => YuvRange::Full,
-        };
-        let matrix = match frame.meta.colorimetry.matrix {
-            ColorMatrix::Bt601 => YuvStandardMatrix::Bt601,
-            ColorMatrix::Bt709 => YuvStandardMatrix::Bt709,
-        };
+        let (range, matrix) = yuv_colours(frame.meta.colorimetry);
         let [y_room, u_room, v_room] = &mut self.planes;
         let (scaler, stride) = (&mut self.scaler, window.stride);
         match pixels.format() {
@@ -197,6 +191,19 @@ impl<'a> Window<'a> {
     fn has_whole_rows(&self) -> bool {
         self.rgb.len() - self.first >= self.stride * self.letterbox.content.height as usize
     }
+}
+
+/// The colours of a frame, as the conversion names them.
+fn yuv_colours(colorimetry: Colorimetry) -> (YuvRange, YuvStandardMatrix) {
+    let range = match colorimetry.range {
+        ColorRange::Limited => YuvRange::Limited,
+        ColorRange::Full => YuvRange::Full,
+    };
+    let matrix = match colorimetry.matrix {
+        ColorMatrix::Bt601 => YuvStandardMatrix::Bt601,
+        ColorMatrix::Bt709 => YuvStandardMatrix::Bt709,
+    };
+    (range, matrix)
 }
 
 /// Scales RGB pixels directly into the canvas.
