@@ -140,27 +140,33 @@ impl Plan {
         let input = &inputs[0];
         let input_element =
             ElementType::of(input.element).expect("invariant: the contract took its type");
-        let (least, most) = match batch {
-            Some(fixed @ 1..) => (fixed, fixed),
-            _ => {
-                let (smallest, largest) = limits(input);
-                let first = |dims: &Dims| dims.first().copied().unwrap_or(1);
-                (first(&smallest), first(&largest))
-            }
-        };
-        let count = |number: i64| usize::try_from(number).unwrap_or(1).max(1);
-        let least = count(least);
+        let (least, most) = pictures_per_run(batch, || limits(input));
         let plan = Self {
             input: port(input, contract.dims.to_vec()),
             input_element,
             outputs: ports?,
             reads,
             least,
-            most: count(most).min(MOST_PICTURES.max(least)),
+            most,
             dynamic: input.dims.contains(&-1),
         };
         Ok((plan, contract))
     }
+}
+
+/// The minimum and maximum number of pictures per run: the batch, or the limits of an engine whose batch is variable.
+fn pictures_per_run(batch: Option<i64>, limits: impl FnOnce() -> (Dims, Dims)) -> (usize, usize) {
+    let (least, most) = match batch {
+        Some(fixed @ 1..) => (fixed, fixed),
+        _ => {
+            let (smallest, largest) = limits();
+            let first = |dims: &Dims| dims.first().copied().unwrap_or(1);
+            (first(&smallest), first(&largest))
+        }
+    };
+    let count = |number: i64| usize::try_from(number).unwrap_or(1).max(1);
+    let least = count(least);
+    (least, count(most).min(MOST_PICTURES.max(least)))
 }
 
 fn port(tensor: &Tensor, dims: Vec<usize>) -> Port {
