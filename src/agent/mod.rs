@@ -5,10 +5,10 @@
 //! the box, which are measured (`rates`), read of the kernel (`outputs`), or told by the roles and the `board` file. `kept` estimates
 //! how long the recordings of a document are kept, from measured `recording_rates`; `kept_recordings` tells it.
 //!
-//! `service` is `nvr agent`: one thread with the link to the fleet, which runs the roles as child processes (`child`). `reading`
-//! checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It initialises neither GStreamer
-//! nor a model. `provision` gives the box its identity, and `setup` shows on its monitor that
-//! it has none; `wall_notice` shows on the wall of a box that has one why another was refused. The processor may run as another user (`role_user`), with what that user may reach (`lending`). `models` fetches the
+//! `service` is `nvr agent`: one thread with the link to the fleet, which runs the roles as child processes (`child`). `parts`
+//! makes what it needs. `reading` checks what arrives, `driver` carries out the cycle's actions, and `commands` obeys the desk. It
+//! initialises neither GStreamer nor a model. `provision` gives the box its identity, and `setup` shows on its monitor that it has none;
+//! `wall_notice` shows on the wall of a box that has one why another was refused. The processor may run as another user (`role_user`), with what that user may reach (`lending`). `models` fetches the
 //! models that documents name, and `model_swap` gives them to the processor; `firmware` updates the system of the box, and
 //! `firmware_duty` connects it with the roles. Both download with the room `fetch`.
 
@@ -39,6 +39,7 @@ mod monitors;
 mod observed;
 mod options;
 mod outputs;
+mod parts;
 mod preflight;
 mod provision;
 mod publish;

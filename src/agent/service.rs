@@ -2,10 +2,9 @@
 //!
 //! One thread, on which the roles are also started: the kernel ends a child with the thread that started it.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +15,19 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tracing::{debug, info};
 
 use super::abilities::Abilities;
-use super::acts;
-use super::child::{Child, ChildOptions, RoleEvent};
+use super::child::RoleEvent;
 use super::commands::Commands;
-use super::config_file;
-use super::cycle::{ChildRole, Policy};
-use super::driver::{Children, Driver, DriverParts};
-use super::firmware::{FirmwareEvent, FirmwareOptions, Keeper};
+use super::cycle::Policy;
+use super::driver::{Driver, DriverParts};
+use super::firmware::FirmwareEvent;
 use super::identity::Identity;
 use super::kept_recordings::KeptRecordings;
 use super::key_store::KeyStore;
 use super::led::Led;
-use super::lending::{Lending, lend};
-use super::models::{ModelEvent, ModelOptions, Models};
+use super::lending::lend;
+use super::models::ModelEvent;
 use super::options::{AgentError, AgentOptions};
-use super::publish;
-use super::reading::Reader;
+use super::parts::{act_settings, child_options, children, firmware, models, reader};
 use super::setup;
 use super::state_dir;
 use super::store::{Directory, Store};
@@ -41,15 +37,12 @@ use crate::base::{Clock, Heartbeats, SessionId, give_back_file_pages};
 use crate::bus::{
     BusError, ClientRole, Delivery, FleetTopic, Link, LinkOptions, Subscription, Topics,
 };
-use crate::config::{CommonFlags, ConfigSource, Environment, ProcessorFlags, WallFlags};
+use crate::config::Environment;
 use crate::control::{SignalRequest, Signals};
-use crate::fleet::BodySources;
 use crate::health::{Watchdog, notify_ready, notify_status, notify_stopping};
 
 /// Queue of events of the roles. Log lines that do not fit are left out; everything else waits.
 const EVENTS: usize = 256;
-/// Queue of events of the models, and of the firmware. The threads that send them wait.
-const FETCH_EVENTS: usize = 16;
 /// Time limit for the last messages to the broker.
 const LINK_LIMIT: Duration = Duration::from_secs(2);
 /// When the pages of files that only the start needed are given back: the roles have their documents, and the broker is reached.
@@ -92,15 +85,8 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     let common = child_options(&options, &identity, sockets, configs.clone(), lending);
     let children = children(&common, &clock, &events)?;
     let (store, findings) = Store::open(Box::new(Directory::new(&options.state_dir)));
-    let (model_events, mut fetched) = mpsc::channel(FETCH_EVENTS);
-    let models = Models::open(
-        model_options(&options, configs.clone(), &identity, &environment),
-        clock.clone(),
-        model_events,
-    );
-    let (firmware_events, mut updated) = mpsc::channel(FETCH_EVENTS);
-    let firmware = firmware_options(&options, &identity);
-    let firmware = Keeper::open(firmware, clock.clone(), firmware_events);
+    let (models, mut fetched) = models(&options, &configs, &identity, &environment, &clock);
+    let (firmware, mut updated) = firmware(&options, &identity, &clock);
     let topic = |document| fleet.topics.fleet(&identity.device, document);
     let mut driver = Driver::boot(DriverParts {
         keys: KeyStore::open(&options.state_dir, identity.keys.clone()),
@@ -124,12 +110,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
         clock.clone(),
         fleet.link.clone(),
         topic(FleetTopic::Response),
-        acts::Settings {
-            program: options.program.clone(),
-            configs,
-            led: led.clone(),
-            reboot: options.reboot.clone(),
-        },
+        act_settings(&options, configs, led.clone()),
     );
     notify_ready();
     let link = fleet.link.clone();
@@ -147,11 +128,7 @@ pub async fn run(options: AgentOptions) -> Result<ExitCode, AgentError> {
     info!("the agent stops; its roles end with it");
     // Roles and downloads must not wait for a receiver that does not listen any more.
     drop((happened, fetched, updated));
-    if let Some(led) = led {
-        led.stop();
-    }
-    driver.stop().await;
-    link.stop(LINK_LIMIT).await;
+    stop(driver, led, link).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -220,6 +197,15 @@ async fn serve(
     }
 }
 
+/// Ends the LED, the roles and the link, in this order.
+async fn stop(mut driver: Driver, led: Option<Led>, link: Link) {
+    if let Some(led) = led {
+        led.stop();
+    }
+    driver.stop().await;
+    link.stop(LINK_LIMIT).await;
+}
+
 /// One line for `systemctl status`.
 fn summary(driver: &Driver) -> String {
     let report = driver.report();
@@ -244,120 +230,6 @@ fn join(identity: &Identity) -> Result<Fleet, BusError> {
         link,
         topics,
     })
-}
-
-/// What all roles have in common.
-fn child_options(
-    options: &AgentOptions,
-    identity: &Identity,
-    sockets: PathBuf,
-    configs: PathBuf,
-    lending: Option<Arc<Lending>>,
-) -> ChildOptions {
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
-    ChildOptions {
-        program: options
-            .role_program
-            .clone()
-            .unwrap_or_else(|| options.program.clone()),
-        device: identity.device.clone(),
-        configs,
-        sockets,
-        credentials: credentials.is_none().then(|| options.config_dir.clone()),
-        lending,
-        watchdog_limit: options.watchdog_limit,
-        json_log: options.json_log,
-    }
-}
-
-fn children(
-    common: &ChildOptions,
-    clock: &Clock,
-    events: &mpsc::Sender<RoleEvent>,
-) -> Result<Children, AgentError> {
-    let mut children = BTreeMap::new();
-    for role in [ChildRole::Processor, ChildRole::Wall] {
-        let child = Child::new(role, common.clone(), clock.clone(), events.clone())?;
-        children.insert(role, child);
-    }
-    Ok(children)
-}
-
-/// What the models of the box need.
-fn model_options(
-    options: &AgentOptions,
-    configs: PathBuf,
-    identity: &Identity,
-    environment: &Environment,
-) -> ModelOptions {
-    let dirs = environment.get("NVR_MODELS_DIR").map(|dirs| {
-        let dirs = std::env::split_paths(dirs);
-        dirs.filter_map(|dir| std::path::absolute(dir).ok())
-            .collect()
-    });
-    ModelOptions {
-        state_dir: options.state_dir.clone(),
-        configs,
-        program: options.program.clone(),
-        keep: options.keep_models,
-        dirs,
-        ca: identity.mqtt.tls.as_ref().and_then(|tls| tls.ca.clone()),
-    }
-}
-
-/// What the firmware of the box needs.
-fn firmware_options(options: &AgentOptions, identity: &Identity) -> FirmwareOptions {
-    FirmwareOptions {
-        config_dir: options.config_dir.clone(),
-        state_dir: options.state_dir.clone(),
-        program: options.program.clone(),
-        ca: identity.mqtt.tls.as_ref().and_then(|tls| tls.ca.clone()),
-        boot_id: options.boot_id.clone(),
-        version: publish::firmware().running().to_owned(),
-    }
-}
-
-/// The checks of documents, with the options, the environment and the folder that the roles have.
-fn reader(
-    options: &AgentOptions,
-    configs: &Path,
-    identity: &Identity,
-    environment: &Environment,
-    abilities: Abilities,
-) -> Reader {
-    let common = CommonFlags {
-        // Not read: it names the folder from which relative paths of a body start.
-        config: config_file::path(configs, ChildRole::Processor)
-            .to_str()
-            .map(str::to_owned),
-        ..CommonFlags::default()
-    };
-    let mut variables: Vec<(String, String)> = environment
-        .names()
-        .filter_map(|name| Some((name.to_owned(), environment.get(name)?.to_owned())))
-        .collect();
-    if environment.get("CREDENTIALS_DIRECTORY").is_none() {
-        let folder = options.config_dir.display().to_string();
-        variables.push(("CREDENTIALS_DIRECTORY".to_owned(), folder));
-    }
-    let environment = Environment::from_pairs(variables);
-    let processor = ProcessorFlags {
-        common: common.clone(),
-        ..ProcessorFlags::default()
-    };
-    let wall = WallFlags {
-        common,
-        ..WallFlags::default()
-    };
-    Reader {
-        device: identity.device.clone(),
-        bodies: BodySources {
-            processor: ConfigSource::new(processor, environment.clone()),
-            wall: ConfigSource::new(wall, environment),
-            device: Some(identity.device.clone()),
-        },
-        abilities,
-    }
 }
 
 /// Takes the folder of the state for this agent.
