@@ -32,6 +32,8 @@ mod replan;
 mod report;
 mod survey;
 mod sysfs;
+#[cfg(test)]
+mod testing;
 
 pub use console::restore_console;
 pub use head::KmsDisplay;

@@ -351,19 +351,14 @@ fn request_mode(
 #[cfg(test)]
 mod tests {
     use super::super::connector::ConnectorStatus;
+    use super::super::testing::connector;
     use super::*;
 
     fn chosen(crtcs: u32, current: Option<u32>, taken: &[u32]) -> Option<(u32, u32)> {
         let connector = ConnectorFacts {
-            id: 7,
-            name: "HDMI-A-1".to_owned(),
-            is_writeback: false,
-            status: ConnectorStatus::Connected,
-            modes: Vec::new(),
-            edid: None,
             crtcs,
             crtc: current,
-            link_is_bad: false,
+            ..connector(7, "HDMI-A-1", ConnectorStatus::Connected)
         };
         let taken = DrmObjects {
             crtcs: taken.to_vec(),

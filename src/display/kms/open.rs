@@ -189,21 +189,8 @@ fn choose_cards(
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::connector;
     use super::*;
-
-    fn connector(id: u32, name: &str, status: ConnectorStatus) -> ConnectorFacts {
-        ConnectorFacts {
-            id,
-            name: name.to_owned(),
-            is_writeback: name.starts_with("Writeback"),
-            status,
-            modes: Vec::new(),
-            edid: None,
-            crtcs: 1,
-            crtc: None,
-            link_is_bad: false,
-        }
-    }
 
     fn head(connector: Option<&str>) -> HeadSettings {
         HeadSettings {
