@@ -52,3 +52,23 @@ impl Stopwatch {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_do_not_count() {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let mut stopwatch = Stopwatch::start();
+        assert!(stopwatch.pause() && !stopwatch.pause());
+        std::thread::sleep(PAUSE);
+        let (elapsed, all) = (stopwatch.elapsed(), stopwatch.since_start());
+        assert!(elapsed + PAUSE <= all, "{elapsed:?} of {all:?}");
+        assert!(stopwatch.go_on() && !stopwatch.go_on());
+        let (elapsed, all) = (stopwatch.elapsed(), stopwatch.since_start());
+        assert!(elapsed + PAUSE <= all, "{elapsed:?} of {all:?}");
+        std::thread::sleep(PAUSE);
+        assert!(stopwatch.elapsed() >= elapsed + PAUSE, "it runs again");
+    }
+}
