@@ -377,7 +377,7 @@ fn engines_of_the_cache_are_compared_with_this_machine() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn versions_of_nvidia_s_libraries_are_reported_without_a_gpu() {
-    use crate::tensorrt::real;
+    use crate::support::tensorrt::real;
     if Path::new("/dev/nvidiactl").exists() {
         return;
     }

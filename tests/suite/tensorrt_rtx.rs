@@ -195,7 +195,7 @@ fn versions_and_gpus_that_are_not_served_are_refused_by_name() {
 #[cfg(target_arch = "x86_64")]
 mod real {
     use super::*;
-    use crate::tensorrt::real;
+    use crate::support::tensorrt::real;
 
     const PARSER: &str = "libtensorrt_onnxparser_rtx.so.1";
 

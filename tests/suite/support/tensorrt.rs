@@ -84,6 +84,18 @@ pub(crate) fn version(major: u32) -> String {
     }
 }
 
+/// NVIDIA's own libraries, as `make test` fetches them for this architecture.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn real(name: &str) -> PathBuf {
+    let path = nvr::base::cache_dir().join("tensorrt").join(name);
+    assert!(
+        path.is_file(),
+        "{} is not there: run `tools/setup tests`",
+        path.display()
+    );
+    path
+}
+
 fn cc(compiler: &str, out: &Path, source: &str, options: &[&OsStr]) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/tensorrt")
