@@ -6,9 +6,13 @@ use nvr::base::SessionId;
 use nvr::bus::{Link, LinkOptions};
 use tokio::runtime::Runtime;
 
-use super::{Kind, connected, retrying_quickly, runtime, settings, start};
+use super::{Kind, against_both, connected, retrying_quickly, runtime, settings, start};
 use crate::support::broker::Broker;
 use crate::support::wait::{SOON, until};
+
+against_both! {
+    two_clients_with_one_id_name_each_other_and_the_first_stays
+}
 
 /// Time for which the first one must stay connected.
 const STEADY: Duration = Duration::from_secs(5);
@@ -24,7 +28,7 @@ fn link(runtime: &Runtime, broker: &Broker, session: &str) -> Link {
     start(runtime, options)
 }
 
-pub(crate) fn two_clients_with_one_id_name_each_other_and_the_first_stays(kind: Kind) {
+fn two_clients_with_one_id_name_each_other_and_the_first_stays(kind: Kind) {
     let broker = Broker::start(kind);
     let runtime = runtime();
     let first = link(&runtime, &broker, "first");
