@@ -1,22 +1,19 @@
 //! The decoder table against doubles of hardware: elements under the names of NVIDIA's, the kernel's and Intel's, in processes of
 //! their own, because what is registered stays. Each test here calls one further below, with a list of doubles.
 
+mod session;
+mod wishes;
+
 use std::ffi::OsStr;
 use std::io::Write;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use nvr::base::{Clock, Frame, PatternCode, Pixels, Size, SourceId, Stop};
-use nvr::config::{Location, SourceTls, StreamSettings, TestPattern, Transport};
-use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
-use nvr::media::{
-    Codec, FrameSink, Need, OpenOptions, Output, OutputControl, SessionEnd, StreamFacts,
-    decoder_report, open,
-};
+use nvr::base::Size;
+use nvr::config::Location;
+use nvr::media::{Codec, Need, Output, SessionEnd, decoder_report};
 
+use self::session::Session;
 use crate::support::alone::alone;
-use crate::support::cameras::{PATIENCE, make_clip, run_to_end};
+use crate::support::cameras::{make_clip, run_to_end};
 use crate::support::doubles;
 
 /// What the test camera shows.
@@ -31,7 +28,7 @@ const ALL: [&str; 5] = [
     "vah264dec,vapostproc",
 ];
 
-/// Runs an ignored test of this file in a process with these doubles.
+/// Runs an ignored test, named below this module, in a process with these doubles.
 fn run(test: &str, list: &str, expected: &str) -> String {
     let mut environment = doubles::environment(list);
     environment.push(("NVR_TEST_EXPECTED", expected.into()));
@@ -43,193 +40,6 @@ fn run(test: &str, list: &str, expected: &str) -> String {
 
 fn expected() -> String {
     std::env::var("NVR_TEST_EXPECTED").expect("the test is called by another one")
-}
-
-/// What a session told, and a source that tells it.
-struct Session {
-    told: Arc<Told>,
-    output: OutputControl,
-    stop: Stop,
-    thread: Option<JoinHandle<SessionEnd>>,
-    _testcam: Option<Testcam>,
-}
-
-#[derive(Default)]
-struct Told {
-    pages: Mutex<Pages>,
-    written: Condvar,
-}
-
-#[derive(Default)]
-struct Pages {
-    /// Decoders in the order in which they were used.
-    decoders: Vec<String>,
-    sightings: Vec<Sighting>,
-    units: usize,
-    ended: bool,
-}
-
-/// One frame.
-#[derive(Debug, Clone, PartialEq)]
-struct Sighting {
-    decoder: String,
-    /// The camera's picture.
-    size: Size,
-    /// The pixels that came, where hardware had scaled them.
-    scaled: Option<Size>,
-    /// The number that is painted into it.
-    number: Option<u32>,
-}
-
-impl Told {
-    fn lock(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self, change: impl FnOnce(&mut Pages)) {
-        change(&mut self.lock());
-        self.written.notify_all();
-    }
-
-    fn wait<T>(&self, what: &str, found: impl Fn(&Pages) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
-        let mut pages = self.lock();
-        loop {
-            if let Some(found) = found(&pages) {
-                return found;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let last = pages.sightings.last();
-            assert!(
-                !left.is_zero(),
-                "no {what} in time; {:?}, {} frames, the last {last:?}",
-                pages.decoders,
-                pages.sightings.len()
-            );
-            pages = self
-                .written
-                .wait_timeout(pages, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-    }
-}
-
-impl FrameSink for Told {
-    fn described(&self, facts: &StreamFacts) {
-        self.write(|pages| {
-            if !facts.decoder.is_empty() && pages.decoders.last() != Some(&facts.decoder) {
-                pages.decoders.push(facts.decoder.clone());
-            }
-        });
-    }
-
-    fn access_unit(&self, _bytes: usize) {
-        self.write(|pages| pages.units += 1);
-    }
-
-    fn alive(&self) {}
-
-    fn frame(&self, frame: Frame) {
-        let Pixels::Host(pixels) = &frame.pixels else {
-            panic!("frames come in ordinary memory");
-        };
-        let scaled = pixels.scaled();
-        let code = PatternCode::read_luma(pixels.plane(0), scaled.unwrap_or(frame.meta.size));
-        self.write(|pages| {
-            pages.sightings.push(Sighting {
-                decoder: pages.decoders.last().cloned().unwrap_or_default(),
-                size: frame.meta.size,
-                scaled,
-                number: code.map(|code| code.frame_number),
-            });
-        });
-    }
-}
-
-impl Session {
-    /// A session with a camera that shows the pattern.
-    fn with_camera(output: Output) -> Self {
-        let testcam = Testcam::start(&TestcamOptions {
-            cameras: vec![CameraOptions::new(Feed::Pattern(TestPattern {
-                size: SIZE,
-                fps: FPS,
-                objects: 3,
-            }))],
-            ..TestcamOptions::default()
-        })
-        .expect("the test camera starts");
-        let mut session = Self::of(Location::Rtsp(testcam.url(0)), output);
-        session._testcam = Some(testcam);
-        session
-    }
-
-    fn of(location: Location, output: Output) -> Self {
-        nvr::media::init().expect("GStreamer starts");
-        let settings = StreamSettings {
-            location,
-            credentials: None,
-            transport: Transport::Tcp,
-            jitter_buffer: Duration::from_millis(50),
-            tls: SourceTls::default(),
-            stall_limit: Duration::from_secs(5),
-            start_limit: Duration::from_secs(20),
-        };
-        let (told, stop) = (Arc::new(Told::default()), Stop::default());
-        let output = OutputControl::new(output);
-        let options = OpenOptions {
-            output: output.clone(),
-            ..OpenOptions::default()
-        };
-        let (sink, stopped) = (told.clone(), stop.clone());
-        let thread = std::thread::spawn(move || {
-            let shared: Arc<dyn FrameSink> = sink.clone();
-            let mut source = open(SourceId(0), &settings, &Clock::system(), options);
-            loop {
-                // As a runner does it: a session that was not asked to end is followed by the next one.
-                let end = source.run(&shared, &stopped);
-                if stopped.is_raised() || end != SessionEnd::Stopped {
-                    sink.write(|pages| pages.ended = true);
-                    return end;
-                }
-            }
-        });
-        Self {
-            told,
-            output,
-            stop,
-            thread: Some(thread),
-            _testcam: None,
-        }
-    }
-
-    /// Waits for a frame behind the first `after` ones.
-    fn frame(&self, after: usize, what: &str, wanted: impl Fn(&Sighting) -> bool) -> Sighting {
-        self.told.wait(what, |pages| {
-            let mut later = pages.sightings.iter().skip(after);
-            later.find(|sighting| wanted(sighting)).cloned()
-        })
-    }
-
-    fn frames(&self) -> usize {
-        self.told.lock().sightings.len()
-    }
-
-    /// How it ended by itself.
-    fn end(mut self) -> SessionEnd {
-        self.told.wait("end", |pages| pages.ended.then_some(()));
-        let thread = self.thread.take().expect("it was not asked before");
-        thread.join().expect("it does not panic")
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.stop.raise();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
 
 fn within(size: Size) -> Output {
@@ -426,121 +236,6 @@ fn a_file_alone() {
     let by_hardware = !["jpegdec", "avdec_h264"].contains(&last.as_str());
     assert_eq!(frame.scaled, by_hardware.then_some(Size::new(320, 180)));
     assert_eq!(session.told.lock().decoders, wanted);
-}
-
-#[test]
-fn a_scaler_follows_its_source_s_wish_while_it_runs() {
-    // nvvidconv as it is on boards, where a change of caps alone gives nothing but old memory; and one that takes it.
-    // Its widths are multiples of 16.
-    for (list, narrow) in [
-        ("nvv4l2decoder,nvvidconv", "208"),
-        ("nvv4l2decoder:surfaces=4,nvvidconv:renegotiates", "208"),
-        ("vah264dec,vapostproc", "200"),
-        ("nvh264dec,cudascale,cudadownload", "200"),
-    ] {
-        run("wishes_alone", list, narrow);
-    }
-}
-
-#[test]
-#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
-fn wishes_alone() {
-    let narrow: u32 = expected().parse().expect("a number");
-    let session = Session::with_camera(within(Size::new(320, 320)));
-    let mut seen = 0;
-    let mut last = None;
-    for (wish, scaled) in [
-        (within(Size::new(320, 320)), Some(Size::new(320, 180))),
-        (within(Size::new(480, 480)), Some(Size::new(480, 270))),
-        (within(Size::new(200, 200)), Some(Size::new(narrow, 112))),
-        (Output::default(), None),
-        (within(Size::new(320, 320)), Some(Size::new(320, 180))),
-    ] {
-        session.output.set(wish);
-        let what = format!("picture of {scaled:?}");
-        let frame = session.frame(seen, &what, |sighting| sighting.scaled == scaled);
-        assert_eq!(frame.size, SIZE);
-        seen = session.frames();
-        // And the next ones can be read: five pixels a cell at the least.
-        let read = session.frame(seen, &format!("readable {what}"), |sighting| {
-            sighting.scaled == scaled && sighting.number.is_some()
-        });
-        assert!(read.number > last, "{read:?} comes after {last:?}");
-        last = read.number;
-        seen = session.frames();
-    }
-    // Nothing of it took another session: the camera was asked once.
-    assert_eq!(session.told.lock().decoders.len(), 1);
-    let pages = session.told.lock();
-    let numbers: Vec<u32> = pages
-        .sightings
-        .iter()
-        .filter_map(|one| one.number)
-        .collect();
-    let lost = numbers.windows(2).filter(|two| two[1] > two[0] + 1).count();
-    assert!(lost <= 1, "{lost} gaps in {numbers:?}");
-    let unread = pages.sightings.len() - numbers.len();
-    assert!(
-        unread <= 1,
-        "{unread} of {} are unreadable",
-        pages.sightings.len()
-    );
-}
-
-#[test]
-fn the_decoder_drops_what_is_not_wanted_and_opens_anew_for_more() {
-    run("rates_alone", "nvv4l2decoder,nvvidconv", "4");
-    run("rates_alone", "nvv4l2decoder:latched,nvvidconv", "4");
-    // Where it can't drop, all of them come.
-    run("rates_alone", "vah264dec,vapostproc", "1");
-}
-
-#[test]
-#[ignore = "needs a separate process: elements that are registered stay; another test here calls it"]
-fn rates_alone() {
-    let at = |fps| Output {
-        needs: Vec::new(),
-        max_fps: Some(fps),
-        ..Output::default()
-    };
-    let interval: u32 = expected().parse().expect("a number");
-    let session = Session::with_camera(at(5.0));
-    let steps = |after: usize| {
-        session.told.wait("frames", |pages| {
-            let later = pages.sightings.get(after..)?;
-            let numbers: Vec<u32> = later.iter().filter_map(|one| one.number).collect();
-            (numbers.len() >= 8).then(|| {
-                let steps = numbers.windows(2).map(|two| two[1] - two[0]);
-                steps.collect::<Vec<_>>()
-            })
-        })
-    };
-    assert!(
-        steps(0).iter().all(|step| *step == interval),
-        "{:?}",
-        steps(0)
-    );
-    // Fewer: the mailbox's affair, nothing changes here.
-    session.output.set(at(2.0));
-    let after = session.frames();
-    assert!(
-        steps(after).iter().all(|step| *step == interval),
-        "{:?}",
-        steps(after)
-    );
-    // More than it gives: it begins anew, and gives them.
-    session.output.set(at(20.0));
-    let after = session.frames();
-    session.told.wait("every picture", |pages| {
-        let numbers: Vec<u32> = pages.sightings[after..]
-            .iter()
-            .filter_map(|one| one.number)
-            .collect();
-        let last = numbers.last_chunk::<6>()?;
-        last.windows(2)
-            .all(|two| two[1] == two[0] + 1)
-            .then_some(())
-    });
 }
 
 #[test]
