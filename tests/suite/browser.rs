@@ -1,15 +1,13 @@
-//! The wall's page in a real browser: Debian's chromium, driven by tests/browser/drive.mjs.
-//!
-//! Pictures of what it showed stay in the cache's folder `pictures`.
+//! The wall's page in a real browser, with a wall that shows what a test says.
+
+mod proxies;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nvr::base::{Clock, Heartbeats, Size, SourceId, cache_dir};
+use nvr::base::{Clock, Heartbeats, Size, SourceId};
 use nvr::config::{Secret, Sync};
 use nvr::control::wall_state::{
     Analysis, AnalysisState, Broker, Head, Identity, SyncMetrics, Tile, Video, VideoState,
@@ -19,95 +17,12 @@ use nvr::health::{MetricsSource, Sample};
 use nvr::render::{Canvas, Color, Rect};
 use nvr::web::Page;
 use nvr::web::wall::{WallView, samples, serve};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::bus::runtime;
 use crate::support::broker::free_port;
-use crate::support::process::Running;
+use crate::support::browser::Browser;
 use crate::support::wait::{SOON, until};
-
-/// A browser with a page of a wall in it.
-pub(crate) struct Browser {
-    process: Running,
-    answers: usize,
-}
-
-impl Browser {
-    /// Opens `url` in a window of `size`.
-    pub(crate) fn open(url: &str, size: Size) -> Self {
-        let modules = cache_dir().join("browser/node_modules");
-        assert!(
-            modules.exists(),
-            "{} is missing: run `tools/setup tests`",
-            modules.display()
-        );
-        let mut command = Command::new("node");
-        command
-            .arg(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/tests/browser/drive.mjs"
-            ))
-            .arg(url)
-            .args([size.width.to_string(), size.height.to_string()])
-            .env("NODE_PATH", modules);
-        let mut browser = Self {
-            process: Running::interactive(command),
-            answers: 0,
-        };
-        browser.answer(&json!("opens"));
-        browser
-    }
-
-    /// Holds one expectation, in the words of drive.mjs, and gives what was found.
-    pub(crate) fn expect(&mut self, wish: Value) -> Value {
-        self.process.type_in(format!("{wish}\n").as_bytes());
-        self.answer(&wish)
-    }
-
-    /// Leaves a picture of the page in the cache.
-    pub(crate) fn shot(&mut self, name: &str) {
-        let pictures = pictures();
-        self.expect(json!({ "shot": pictures.join(name) }));
-    }
-
-    fn answer(&mut self, wish: &Value) -> Value {
-        let count = self.answers + 1;
-        // A browser starts slowly on a busy machine.
-        let line = until(&format!("an answer to {wish}"), SOON * 4, || {
-            let ended = self.process.has_ended();
-            let line = self.process.out().all().get(count - 1).cloned();
-            assert!(
-                line.is_some() || !ended,
-                "{wish}: {:#?}",
-                self.process.err().all()
-            );
-            line
-        });
-        self.answers = count;
-        let mut answer: Value = serde_json::from_str(&line).expect("an answer");
-        assert_eq!(answer["failed"], Value::Null, "{wish}");
-        answer["ok"].take()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // It closes its browser when nobody speaks to it any more, or is asked to end.
-        self.process.close_input();
-        let process = &mut self.process;
-        let deadline = std::time::Instant::now() + SOON;
-        while !process.has_ended() && std::time::Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-/// Where pictures for people are left.
-fn pictures() -> PathBuf {
-    let pictures = cache_dir().join("pictures");
-    std::fs::create_dir_all(&pictures).expect("the cache is writable");
-    pictures
-}
 
 /// A wall that shows what a test says.
 struct Staged {
@@ -380,90 +295,4 @@ fn a_viewer_too_many_sees_single_pictures() {
     let mut browser = Browser::open(&url, Size::new(800, 600));
     browser.expect(json!({ "says": "live picture (single pictures)", "in": "#picture-state" }));
     browser.expect(json!({ "changes": 3 }));
-}
-
-/// What a proxy does with its own path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// Takes it away, as nginx does with a slash behind the address of `proxy_pass`.
-    Strips,
-    /// Takes it away with or without a slash at its end, and tells it, as Traefik does.
-    StripsAndTells,
-    /// Leaves it.
-    Leaves,
-}
-
-const BELOW: &str = "/site/wall";
-
-/// A proxy that serves the page at `target` below [`BELOW`], one question a connection.
-fn proxy(target: SocketAddr, way: Way) -> SocketAddr {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    let address = listener.local_addr().expect("it has one");
-    std::thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || pass(client, target, way));
-        }
-    });
-    address
-}
-
-fn pass(mut client: TcpStream, target: SocketAddr, way: Way) -> Option<()> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        client.read_exact(&mut byte).ok()?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).ok()?;
-    let (line, _) = head.split_once("\r\n")?;
-    let mut words = line.split(' ');
-    let (method, path) = (words.next()?, words.next()?);
-    let Some(rest) = path.strip_prefix(BELOW) else {
-        return client
-            .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            .ok();
-    };
-    let (path, told) = match way {
-        Way::Leaves => (path.to_owned(), String::new()),
-        Way::Strips => (rest.to_owned(), "X-Forwarded-Proto: http\r\n".to_owned()),
-        Way::StripsAndTells if rest.starts_with('/') => {
-            (rest.to_owned(), format!("X-Forwarded-Prefix: {BELOW}\r\n"))
-        }
-        Way::StripsAndTells => (
-            format!("/{rest}"),
-            format!("X-Forwarded-Prefix: {BELOW}\r\n"),
-        ),
-    };
-    let cookie = head
-        .lines()
-        .find(|line| line.to_ascii_lowercase().starts_with("cookie:"));
-    let cookie = cookie.map_or_else(String::new, |line| format!("{line}\r\n"));
-    let mut page = TcpStream::connect(target).ok()?;
-    let question = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Host: site.example\r\n{told}{cookie}Connection: close\r\n\r\n"
-    );
-    page.write_all(question.as_bytes()).ok()?;
-    std::io::copy(&mut page, &mut client).ok()?;
-    Some(())
-}
-
-#[test]
-fn a_viewer_behind_a_proxy_gives_the_token_and_sees_the_wall_below_its_path() {
-    let wall = Staged::new(vec![live(0, "Ramp")]);
-    let page = wall
-        .page(([127, 0, 0, 1], 0).into(), Some("open; sesame"))
-        .expect("a free port");
-    for (way, path) in [
-        (Way::Strips, "/site/wall/"),
-        (Way::Leaves, "/site/wall/"),
-        (Way::StripsAndTells, "/site/wall"),
-    ] {
-        let address = proxy(page.address(), way);
-        let mut browser = Browser::open(&format!("http://{address}{path}"), Size::new(800, 600));
-        browser.expect(json!({ "says": "This wall needs a token", "in": "h1" }));
-        browser.expect(json!({ "fill": "input", "with": "open; sesame" }));
-        browser.expect(json!({ "says": "1 of 1 cameras live", "in": "#tally" }));
-        browser.expect(json!({ "at": "/site/wall/" }));
-        browser.expect(json!({ "changes": 2 }));
-    }
 }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use nvr::base::{Pattern, PatternCode, Plane, Size};
 use serde_json::{Value, json};
 
-use crate::browser::Browser;
+use crate::support::browser::Browser;
 use crate::support::ports::free_port;
 use crate::support::stage::{PATTERN, Stage, page};
 use crate::support::wait::{SOON, until};

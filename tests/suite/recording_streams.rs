@@ -4,10 +4,10 @@ use nvr::base::Size;
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
 use serde_json::json;
 
-use crate::browser::Browser;
 use crate::recorder_page::{get, json_at};
 use crate::recording::{fsck, recordings};
 use crate::support::broker::{Broker, Kind};
+use crate::support::browser::Browser;
 use crate::support::cameras::make_clip;
 use crate::support::ports::free_port;
 use crate::support::process::{Running, nvr};

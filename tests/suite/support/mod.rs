@@ -2,6 +2,7 @@
 
 pub(crate) mod alone;
 pub(crate) mod broker;
+pub(crate) mod browser;
 pub(crate) mod cameras;
 pub(crate) mod continuity;
 #[cfg(feature = "testcam")]

@@ -4,7 +4,7 @@ use nvr::base::Size;
 use serde_json::json;
 
 use super::{cameras_at, sources};
-use crate::browser::Browser;
+use crate::support::browser::Browser;
 use crate::support::stage::Stage;
 use crate::support::wall::Wall;
 
