@@ -1,6 +1,7 @@
 //! Updates of the firmware through a real agent and real roles: a stand-in for the installer and the bootloader switches slots in a
 //! folder, and a restart of the machine is one of the agent.
 
+mod power;
 mod swupdate;
 
 use std::fs;
@@ -15,7 +16,7 @@ use crate::support::file_server::{FileServer, Manner, Served};
 use crate::support::ports::free_port;
 use crate::support::process::nvr;
 use crate::support::scratch::fresh;
-use crate::support::wait::{SOON, until, until_true};
+use crate::support::wait::{SOON, until_true};
 
 /// Time for a whole update on a busy machine.
 const UPDATED: Duration = Duration::from_secs(150);
@@ -168,6 +169,14 @@ impl Slots {
         self.boot();
         self.stage.desire(&document(1, processor));
         self.stage.phase(1, "applied");
+    }
+
+    /// The firmware of the newest report that names a slot.
+    fn firmware_now(&self) -> Value {
+        let reported = self
+            .stage
+            .reported_within(FIRST, |reported| reported["firmware"]["slot"].is_string());
+        reported["firmware"].clone()
     }
 
     fn command(&self, word: &str) -> std::process::Output {
@@ -333,81 +342,4 @@ fn a_wrong_file_and_an_unsigned_order_install_nothing() {
     slots.stage.phase(3, "applied");
     slots.firmware("failed", 2);
     assert_eq!(slots.server.requests("image-2").len(), 1);
-}
-
-#[test]
-fn an_update_that_loses_power_at_any_phase_ends_in_a_slot_that_the_box_knows() {
-    let mut slots = Slots::new();
-    slots.runs(sources(&[0]));
-    for (number, cut_at) in ["downloading", "installing", "rebooting", "confirming"]
-        .into_iter()
-        .enumerate()
-    {
-        let generation = number as u64 + 1;
-        let image = format!("{}.0 good", generation + 1);
-        let update = slots.with_firmware(
-            document(generation + 1, sources(&[0])),
-            generation,
-            image.as_bytes(),
-        );
-        // A phase that is over at once would not be seen.
-        if cut_at == "downloading" {
-            slots.serve(generation, image.as_bytes(), Manner::Silent);
-        }
-        if cut_at == "installing" {
-            slots.write("slow", "");
-        }
-        slots.stage.desire(&update);
-        if cut_at == "confirming" {
-            slots.reboot();
-        }
-        until_true(cut_at, UPDATED, || {
-            let all = slots.stage.all("reported");
-            let mut of = all
-                .iter()
-                .filter(|one| one["firmware"]["generation"] == generation);
-            of.any(|one| one["firmware"]["phase"] == cut_at)
-        });
-        slots.stage.agent().kill();
-        slots.serve(generation, image.as_bytes(), Manner::Right);
-        slots.boot();
-        let firmware = slots.converged(generation);
-        assert_eq!(
-            firmware["slot"].as_str().map(str::to_owned),
-            slots.read("active"),
-            "{cut_at}"
-        );
-        let is_new = firmware["image"] == format!("{}.0", generation + 1);
-        assert_eq!(
-            is_new,
-            firmware["phase"] == "confirmed",
-            "{cut_at}: {firmware}"
-        );
-        slots.stage.flows(0);
-    }
-}
-
-impl Slots {
-    /// Restarts the machine whenever that is ordered, until the update has ended.
-    fn converged(&mut self, generation: u64) -> Value {
-        until("the end of the update", UPDATED, || {
-            if self.dir.join("reboot").exists() {
-                self.reboot();
-            }
-            let all = self.stage.all("reported");
-            let firmware = &all.last()?["firmware"];
-            let phase = firmware["phase"].as_str()?;
-            assert_ne!(phase, "failed", "generation {generation}: {firmware:#}");
-            let is_final = ["confirmed", "rolled-back"].contains(&phase);
-            (firmware["generation"] == generation && is_final).then(|| firmware.clone())
-        })
-    }
-
-    /// The firmware of the newest report that names a slot.
-    fn firmware_now(&self) -> Value {
-        let reported = self
-            .stage
-            .reported_within(FIRST, |reported| reported["firmware"]["slot"].is_string());
-        reported["firmware"].clone()
-    }
 }
