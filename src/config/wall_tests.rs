@@ -59,83 +59,57 @@ fn nothing_at_all_means_the_published_defaults() {
     assert_eq!(stream.start_limit.as_secs(), 20);
 }
 
+/// Every published option, one a line: its name, a blank and its value.
+const EVERY_OPTION: &str = "\
+--n 20
+--mqtt-host mqtt.example.com
+--mqtt-port 1884
+--stream-server 0-11=rtsp://site-a:8554
+--stream-server rtsp://site-b:8554
+--tile-width 640
+--tile-height 480
+--mqtt-topic-pattern nvr/+/#
+--topic-root site
+--instance-id wall-1
+--grid-columns 5
+--display-fps=no
+--no-display-latency
+--no-display-name
+--detection-ttl 1500ms
+--box-thickness 3
+--label-font-scale 0.8
+--output headless
+--card vkms
+--connector DP-1
+--mode 1280x720@50
+--rotate 270
+--overscan 0.05
+--fit cover
+--sync aligned
+--delay-budget 250
+--reference-time rtcp
+--snapshot /tmp/wall.png
+--http 127.0.0.1:8080
+--name Gate
+--clock
+--page-time 20s
+--alarm-classes person, forklift
+--alarm-hold 30s
+--no-watchdog
+--stall-limit 7s
+--start-limit 9s";
+
+fn arguments(lines: &str) -> Vec<&str> {
+    let parts = lines.lines().flat_map(|line| match line.split_once(' ') {
+        Some((name, value)) => vec![name, value],
+        None => vec![line],
+    });
+    parts.collect()
+}
+
 #[test]
 fn every_published_option_is_taken_over() {
-    let settings = load(
-        &[
-            "--n",
-            "20",
-            "--mqtt-host",
-            "mqtt.example.com",
-            "--mqtt-port",
-            "1884",
-            "--stream-server",
-            "0-11=rtsp://site-a:8554",
-            "--stream-server",
-            "rtsp://site-b:8554",
-            "--tile-width",
-            "640",
-            "--tile-height",
-            "480",
-            "--mqtt-topic-pattern",
-            "nvr/+/#",
-            "--topic-root",
-            "site",
-            "--instance-id",
-            "wall-1",
-            "--grid-columns",
-            "5",
-            "--display-fps=no",
-            "--no-display-latency",
-            "--no-display-name",
-            "--detection-ttl",
-            "1500ms",
-            "--box-thickness",
-            "3",
-            "--label-font-scale",
-            "0.8",
-            "--output",
-            "headless",
-            "--card",
-            "vkms",
-            "--connector",
-            "DP-1",
-            "--mode",
-            "1280x720@50",
-            "--rotate",
-            "270",
-            "--overscan",
-            "0.05",
-            "--fit",
-            "cover",
-            "--sync",
-            "aligned",
-            "--delay-budget",
-            "250",
-            "--reference-time",
-            "rtcp",
-            "--snapshot",
-            "/tmp/wall.png",
-            "--http",
-            "127.0.0.1:8080",
-            "--name",
-            "Gate",
-            "--clock",
-            "--page-time",
-            "20s",
-            "--alarm-classes",
-            "person, forklift",
-            "--alarm-hold",
-            "30s",
-            "--no-watchdog",
-            "--stall-limit",
-            "7s",
-            "--start-limit",
-            "9s",
-        ],
-        &[],
-        "",
-    );
+    let settings = load(&arguments(EVERY_OPTION), &[], "");
     let expected = WallSettings {
         name: Some("Gate".to_owned()),
         clock: true,
