@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
@@ -25,6 +26,7 @@ const WALL_TOKEN: &str = "wall-token-0123456789abcdef";
 const FILE_SECRET: &str = "of-a-credential-file";
 const OLD_PASSWORD: &str = "commented-out-old-one";
 const USER: &str = "siteviewer";
+const TOKEN_OF_ENVIRONMENT: &str = "token-of-the-environment";
 const KEY_LINE: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgplantedkeyplanted";
 
 fn config() -> String {
@@ -115,65 +117,73 @@ fn unpacked(path: &Path) -> BTreeMap<String, String> {
     members
 }
 
-#[test]
-fn a_bundle_has_the_useful_parts_and_no_secret() {
-    let machine = Machine::new(&[]);
-    let file = machine.path("nvr.toml");
-    std::fs::write(&file, config()).expect("written");
-    let credentials = machine.path("credentials");
-    std::fs::create_dir(&credentials).expect("a folder");
-    std::fs::write(
-        credentials.join("mqtt-password"),
-        format!("{MQTT_PASSWORD}\n"),
-    )
-    .expect("written");
-    std::fs::write(credentials.join("other"), FILE_SECRET).expect("written");
-    // Programs that print secrets with the logs.
-    let programs = machine.path("programs");
-    std::fs::create_dir(&programs).expect("a folder");
-    std::fs::write(machine.path("log"), kept_log()).expect("written");
-    for program in ["journalctl", "dmesg"] {
-        use std::os::unix::fs::PermissionsExt;
-        let script = format!(
-            "#!/bin/sh\necho 'useful: {program} '\"$*\"\necho 'leaked {FILE_SECRET}'\ncat {}\n",
-            machine.path("log").display()
-        );
-        let path = programs.join(program);
-        std::fs::write(&path, script).expect("written");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("set");
+/// A machine whose configuration, credentials, environment and logs have every secret.
+struct Leaking {
+    machine: Machine,
+    target: PathBuf,
+}
+
+impl Leaking {
+    fn new() -> Self {
+        let machine = Machine::new(&[]);
+        std::fs::write(machine.path("nvr.toml"), config()).expect("written");
+        let credentials = machine.path("credentials");
+        std::fs::create_dir(&credentials).expect("a folder");
+        std::fs::write(
+            credentials.join("mqtt-password"),
+            format!("{MQTT_PASSWORD}\n"),
+        )
+        .expect("written");
+        std::fs::write(credentials.join("other"), FILE_SECRET).expect("written");
+        let target = machine.path("bundle.tar.gz");
+        let leaking = Self { machine, target };
+        leaking.add_programs();
+        leaking
     }
-    let target = machine.path("bundle.tar.gz");
-    let run = |force: bool| {
+
+    /// Programs that print secrets with the logs.
+    fn add_programs(&self) {
+        let programs = self.machine.path("programs");
+        std::fs::create_dir(&programs).expect("a folder");
+        std::fs::write(self.machine.path("log"), kept_log()).expect("written");
+        for program in ["journalctl", "dmesg"] {
+            use std::os::unix::fs::PermissionsExt;
+            let script = format!(
+                "#!/bin/sh\necho 'useful: {program} '\"$*\"\necho 'leaked {FILE_SECRET}'\ncat {}\n",
+                self.machine.path("log").display()
+            );
+            let path = programs.join(program);
+            std::fs::write(&path, script).expect("written");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("set");
+        }
+    }
+
+    fn bundle(&self, force: bool) -> Output {
+        let machine = &self.machine;
         let mut command = machine.here();
         command
             .env_remove("NVR_MQTT_PORT")
             .arg("--config")
-            .arg(&file);
-        command.arg("--bundle").arg(&target);
+            .arg(machine.path("nvr.toml"));
+        command.arg("--bundle").arg(&self.target);
         if force {
             command.arg("--force");
         }
-        command.env("CREDENTIALS_DIRECTORY", &credentials);
+        command.env("CREDENTIALS_DIRECTORY", machine.path("credentials"));
         command.env("MQTT_USERNAME", USER);
-        command.env("NVR_HTTP_TOKEN", "token-of-the-environment");
+        command.env("NVR_HTTP_TOKEN", TOKEN_OF_ENVIRONMENT);
         // A desktop session has both variables. They are not secret, and part of every path.
         command
             .env("USERNAME", "bundle")
             .env("PWD", machine.path("tmp"));
         let path = std::env::var("PATH").unwrap_or_default();
+        let programs = machine.path("programs");
         command.env("PATH", format!("{}:{path}", programs.display()));
         command.output().expect("it runs")
-    };
-    let output = run(false);
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        err.contains("bundle.tar.gz; read it before you send it"),
-        "{err}"
-    );
-    // The configuration has an unknown key.
-    assert_eq!(output.status.code(), Some(1), "{err}");
+    }
+}
 
-    let members = unpacked(&target);
+fn have_no_secret(members: &BTreeMap<String, String>) {
     let secrets = [
         MQTT_PASSWORD,
         CAMERA_PASSWORD,
@@ -185,9 +195,9 @@ fn a_bundle_has_the_useful_parts_and_no_secret() {
         OLD_PASSWORD,
         USER,
         KEY_LINE,
-        "token-of-the-environment",
+        TOKEN_OF_ENVIRONMENT,
     ];
-    for (name, text) in &members {
+    for (name, text) in members {
         for secret in secrets {
             for form in encodings(secret) {
                 assert!(
@@ -197,6 +207,22 @@ fn a_bundle_has_the_useful_parts_and_no_secret() {
             }
         }
     }
+}
+
+#[test]
+fn a_bundle_has_the_useful_parts_and_no_secret() {
+    let leaking = Leaking::new();
+    let output = leaking.bundle(false);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        err.contains("bundle.tar.gz; read it before you send it"),
+        "{err}"
+    );
+    // The configuration has an unknown key.
+    assert_eq!(output.status.code(), Some(1), "{err}");
+
+    let members = unpacked(&leaking.target);
+    have_no_secret(&members);
     let names: Vec<&str> = members.keys().map(String::as_str).collect();
     assert_eq!(
         names,
@@ -210,9 +236,10 @@ fn a_bundle_has_the_useful_parts_and_no_secret() {
             "version.txt",
         ]
     );
+    let cache = leaking.machine.path("cache").display().to_string();
     for (name, useful) in [
         ("report.txt", "\nDecoders\n"),
-        ("report.txt", &*machine.path("cache").display().to_string()),
+        ("report.txt", &*cache),
         ("report.json", "\"id\": \"decoders\""),
         ("version.txt", std::env::consts::ARCH),
         ("config/file.toml", "# A comment that is useful."),
@@ -241,14 +268,14 @@ fn a_bundle_has_the_useful_parts_and_no_secret() {
     }
     serde_json::from_str::<nvr::doctor::Report>(&members["report.json"]).expect("still a report");
 
-    let refused = run(false);
+    let refused = leaking.bundle(false);
     assert_eq!(refused.status.code(), Some(2));
     let err = String::from_utf8_lossy(&refused.stderr);
     assert!(
         err.contains("already exists; choose another name, or replace it with --force"),
         "{err}"
     );
-    assert_eq!(run(true).status.code(), Some(1));
+    assert_eq!(leaking.bundle(true).status.code(), Some(1));
 }
 
 #[test]
