@@ -119,15 +119,20 @@ impl Site {
     }
 }
 
-#[test]
-fn what_is_no_event_is_counted_and_changes_nothing() {
-    let mut site = Site::start();
-    site.reads(&event(0, "dog", &LEFT));
-    site.draws(0, "dog", &LEFT);
+/// The topics of the two encodings.
+const JSON: &str = "nvr/detections/0";
+const POSTCARD: &str = "nvr/detections-postcard/0";
 
-    let json = "nvr/detections/0";
-    let good = || event(0, "car", &RIGHT);
-    let text = good().to_string();
+/// A good event, which the payloads below change.
+fn car() -> Value {
+    event(0, "car", &RIGHT)
+}
+
+fn padded(text: &str, length: usize) -> String {
+    format!("{text}{}", " ".repeat(length - text.len()))
+}
+
+fn refuses_other_texts(site: &mut Site, text: &str) {
     let cut = &text.as_bytes()[..text.len() - 20];
     let garbage: [&[u8]; 8] = [
         b"",
@@ -140,9 +145,12 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
         cut,
     ];
     for payload in garbage {
-        site.refuses(json, payload);
+        site.refuses(JSON, payload);
     }
-    site.refuses(json, format!("{text}{text}").as_bytes());
+    site.refuses(JSON, format!("{text}{text}").as_bytes());
+}
+
+fn refuses_other_values(site: &mut Site) {
     for (place, value) in [
         ("/source_id", json!(-1)),
         ("/source_id", json!(4_294_967_296_u64)),
@@ -171,37 +179,39 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
         ("/detections/0/bbox", json!([1, 2, 3])),
         ("/detections/0/tracker_id", json!(-1)),
     ] {
-        site.refuses(json, but(good(), place, value).to_string().as_bytes());
+        site.refuses(JSON, but(car(), place, value).to_string().as_bytes());
     }
     // Numbers that JSON does not have.
     for number in ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "0x10"] {
-        let text = but(good(), "/detections/0/bbox/x", json!("number")).to_string();
-        site.refuses(json, text.replace("\"number\"", number).as_bytes());
+        let text = but(car(), "/detections/0/bbox/x", json!("number")).to_string();
+        site.refuses(JSON, text.replace("\"number\"", number).as_bytes());
     }
-    // One byte too many; more than a megabyte in one object; as many bytes of garbage.
-    let padded = |length: usize| format!("{text}{}", " ".repeat(length - text.len()));
-    site.refuses(json, padded(PAYLOAD_LIMIT_BYTES + 1).as_bytes());
-    let name = "x".repeat(PAYLOAD_LIMIT_BYTES);
-    let long = but(good(), "/detections/0/class_name", json!(name));
-    site.refuses(json, long.to_string().as_bytes());
-    site.refuses(json, &vec![0; 3 * PAYLOAD_LIMIT_BYTES]);
+}
 
-    // The other encoding, and each encoding on the topic of the other.
-    let postcard = "nvr/detections-postcard/0";
-    let read = DetectionEvent::from_json(text.as_bytes()).expect("it is good");
+fn refuses_large_payloads(site: &mut Site, text: &str) {
+    // One byte too many; more than a megabyte in one object; as many bytes of garbage.
+    site.refuses(JSON, padded(text, PAYLOAD_LIMIT_BYTES + 1).as_bytes());
+    let name = "x".repeat(PAYLOAD_LIMIT_BYTES);
+    let long = but(car(), "/detections/0/class_name", json!(name));
+    site.refuses(JSON, long.to_string().as_bytes());
+    site.refuses(JSON, &vec![0; 3 * PAYLOAD_LIMIT_BYTES]);
+}
+
+/// Postcard with faults, and each encoding on the topic of the other.
+fn refuses_other_encodings(site: &mut Site, text: &str, read: &DetectionEvent) {
     let bytes = read.to_postcard();
-    site.refuses(json, &bytes);
-    site.refuses(postcard, text.as_bytes());
-    site.refuses(postcard, b"");
+    site.refuses(JSON, &bytes);
+    site.refuses(POSTCARD, text.as_bytes());
+    site.refuses(POSTCARD, b"");
     for version in [0, 2, 255] {
         let mut other = bytes.clone();
         other[0] = version;
-        site.refuses(postcard, &other);
+        site.refuses(POSTCARD, &other);
     }
-    site.refuses(postcard, &bytes[..bytes.len() - 1]);
-    site.refuses(postcard, &[&bytes[..], b"\0"].concat());
+    site.refuses(POSTCARD, &bytes[..bytes.len() - 1]);
+    site.refuses(POSTCARD, &[&bytes[..], b"\0"].concat());
     // A list length that exceeds any memory.
-    site.refuses(postcard, &[&bytes[..1], &[0xff; 9], b"\x01"].concat());
+    site.refuses(POSTCARD, &[&bytes[..1], &[0xff; 9], b"\x01"].concat());
     for (of, value) in [
         (0, f32::NAN),
         (1, f32::INFINITY),
@@ -216,19 +226,35 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
             height,
         } = &mut event.detections[0].bbox;
         *[x, y, width, height][of] = value;
-        site.refuses(postcard, &event.to_postcard());
+        site.refuses(POSTCARD, &event.to_postcard());
     }
     let mut event = read.clone();
     event.detections[0].confidence = f32::NAN;
-    site.refuses(postcard, &event.to_postcard());
+    site.refuses(POSTCARD, &event.to_postcard());
+}
 
-    // Documents of processors.
+fn refuses_documents_of_processors(site: &mut Site) {
     site.refuses("nvr/sources/0", b"{\"state\":\"live\"}");
     // The wall subscribes to a presence after a status has named its processor.
     site.broker.publish("nvr/processors/box", b"online", true);
     let status = br#"{"source_id":0,"instance_id":"box","session":"s1","state":"live",
         "since":"2025-10-25T10:30:00Z","uri":"rtsp://a"}"#;
     site.refuses("nvr/sources/0", status);
+}
+
+#[test]
+fn what_is_no_event_is_counted_and_changes_nothing() {
+    let mut site = Site::start();
+    site.reads(&event(0, "dog", &LEFT));
+    site.draws(0, "dog", &LEFT);
+
+    let text = car().to_string();
+    let read = DetectionEvent::from_json(text.as_bytes()).expect("it is good");
+    refuses_other_texts(&mut site, &text);
+    refuses_other_values(&mut site);
+    refuses_large_payloads(&mut site, &text);
+    refuses_other_encodings(&mut site, &text, &read);
+    refuses_documents_of_processors(&mut site);
 
     // None of them was drawn, and none removed the present boxes.
     site.draws(0, "dog", &LEFT);
@@ -241,13 +267,13 @@ fn what_is_no_event_is_counted_and_changes_nothing() {
     assert_eq!(site.wall.state()["broker"]["messages_refused"], 3);
     assert_eq!(site.wall.figure("nvr_wall_events_total"), 1.0);
     // Exactly one megabyte is read, in either encoding.
-    site.reads(&good());
+    site.reads(&car());
     site.draws(0, "car", &RIGHT);
     site.draws_none_of(0, "dog");
-    site.takes(json, padded(PAYLOAD_LIMIT_BYTES).as_bytes());
+    site.takes(JSON, padded(&text, PAYLOAD_LIMIT_BYTES).as_bytes());
     let mut binary = read;
     binary.detections[0].class_name = "person".into();
     binary.timestamp = jiff::Timestamp::now();
-    site.takes(postcard, &binary.to_postcard());
+    site.takes(POSTCARD, &binary.to_postcard());
     site.draws(0, "person", &RIGHT);
 }

@@ -15,9 +15,7 @@ use crate::support::wall::Wall;
 /// Expected position of a box, in pixels of the tile.
 const MIDDLE: Rect = Rect::new(120, 70, 70, 90);
 
-#[test]
-fn unusual_events_are_drawn_by_their_own_fields() {
-    let mut site = Site::start();
+fn draws_boxes_of_other_frame_sizes(site: &mut Site) {
     // A box is a fraction of the event's frame, whatever frame size the camera sends here.
     let quarter = Rect::new(80, 60, 160, 120);
     for (class_name, width, height) in [
@@ -55,8 +53,10 @@ fn unusual_events_are_drawn_by_their_own_fields() {
         site.reads(&odd);
         site.draws(0, "car", &LEFT);
     }
+}
 
-    // Clocks of either kind that are centuries off, each followed by an ordinary event.
+/// Clocks of either kind that are centuries off, each followed by an ordinary event.
+fn draws_events_of_other_centuries(site: &mut Site) {
     let now = |class_name| event(0, class_name, &LEFT);
     for (place, value) in [
         ("/timestamp", json!("9999-12-30T21:59:59Z")),
@@ -71,8 +71,10 @@ fn unusual_events_are_drawn_by_their_own_fields() {
         site.draws(0, "truck", &LEFT);
         site.draws_none_of(0, "dog");
     }
+}
 
-    // Boxes that are outside, partly outside, or without an extent.
+/// Boxes that are outside, partly outside, or without an extent.
+fn draws_the_inner_part_of_boxes(site: &mut Site) {
     let at = |class_name, x, y, width, height| {
         let bbox = json!({ "x": x, "y": y, "width": width, "height": height });
         but(event(0, class_name, &LEFT), "/detections/0/bbox", bbox)
@@ -88,8 +90,10 @@ fn unusual_events_are_drawn_by_their_own_fields() {
     }
     site.reads(&at("car", 3e38, 3e38, 3e38, 3e38));
     site.draws_none_of(0, "car");
+}
 
-    // More objects than the limit: the most confident ones are drawn.
+/// More objects than the limit: the most confident ones are drawn.
+fn draws_the_most_confident_of_a_crowd(site: &mut Site) {
     let mut crowd = event(0, "person", &MIDDLE);
     let small = json!({
         "class_name": "dog", "confidence": 0.1, "bbox": { "x": 20, "y": 200, "width": 9, "height": 9 },
@@ -100,7 +104,10 @@ fn unusual_events_are_drawn_by_their_own_fields() {
     assert!(crowd.to_string().len() < PAYLOAD_LIMIT_BYTES);
     site.reads(&crowd);
     site.draws(0, "person", &MIDDLE);
-    // Names that no model has.
+}
+
+/// Names that no model has.
+fn draws_objects_of_any_name(site: &mut Site) {
     let names = [
         "x".repeat(900_000),
         "\u{0}\u{7}\n\u{202e}".to_owned(),
@@ -115,6 +122,16 @@ fn unusual_events_are_drawn_by_their_own_fields() {
         assert!(kept.len() <= 256 + "…".len(), "{} bytes", kept.len());
         site.draws(0, kept, &MIDDLE);
     }
+}
+
+#[test]
+fn unusual_events_are_drawn_by_their_own_fields() {
+    let mut site = Site::start();
+    draws_boxes_of_other_frame_sizes(&mut site);
+    draws_events_of_other_centuries(&mut site);
+    draws_the_inner_part_of_boxes(&mut site);
+    draws_the_most_confident_of_a_crowd(&mut site);
+    draws_objects_of_any_name(&mut site);
     // Unknown fields of a later version.
     let mut later = event(0, "truck", &LEFT);
     later["zone"] = json!({ "a": [{ "b": null }] });
