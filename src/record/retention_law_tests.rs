@@ -1,14 +1,16 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::ASIDE;
 use super::laws::{read, see, want};
 use super::model::{DIR, MB, ModelDisk, START, close, path, retention_by, write};
+use super::{ASIDE, Retention};
+use crate::base::Clock;
 use crate::base::sync::lock;
 use crate::record::file_key::FileKey;
-use crate::record::space::{OPEN_EXTRA_BYTES, STEP_BYTES, SpaceLimits, margin};
+use crate::record::space::{Full, OPEN_EXTRA_BYTES, STEP_BYTES, Space, SpaceLimits, margin};
 use crate::record::space_disk::Entry;
 
 #[derive(Debug, Clone)]
@@ -68,6 +70,160 @@ fn pick<'a>(paths: impl Iterator<Item = &'a PathBuf>, number: usize) -> Option<P
     Some((*picked).clone())
 }
 
+/// A retention on a disk in memory, and the locks that were made there.
+struct Run {
+    disk: ModelDisk,
+    retention: Retention<ModelDisk>,
+    clock: Clock,
+    space: Arc<Space>,
+    locks: Vec<PathBuf>,
+}
+
+impl Run {
+    fn new(disk: ModelDisk, limits: SpaceLimits) -> Self {
+        let (retention, clock) = retention_by(&disk, limits);
+        let space = retention.space();
+        retention.count();
+        Self {
+            disk,
+            retention,
+            clock,
+            space,
+            locks: Vec::new(),
+        }
+    }
+
+    fn open(&self, number: usize) -> Option<PathBuf> {
+        pick(self.disk.lock().open.iter(), number)
+    }
+
+    fn recording(&self, number: usize) -> Option<PathBuf> {
+        pick(
+            self.disk.lock().recordings().map(|(_, path, _)| path),
+            number,
+        )
+    }
+
+    /// The source of a recording, and a second after its start.
+    fn second_in(&self, number: usize, after_s: u64) -> Option<(u32, u64)> {
+        let key = FileKey::of_path(Path::new(DIR), &self.recording(number)?)?;
+        let second = key.start_unix().as_secs() - START + after_s;
+        Some((key.source().0, second))
+    }
+
+    fn unread(&self) -> Vec<FileKey> {
+        self.disk.lock().told.unread.iter().copied().collect()
+    }
+
+    fn write_new(&self, source: u32, second: u64, bytes: u64) -> Result<(), Full> {
+        let free = (0..).map(|number| path(source, second, number));
+        let new = free
+            .into_iter()
+            .find(|path| !self.disk.has(path) && !self.disk.lock().open.contains(path));
+        write(
+            &self.disk,
+            &self.space,
+            &new.expect("some number is free"),
+            bytes,
+        )
+    }
+
+    fn close(&self, number: usize, unused: u64) {
+        let Some(path) = self.open(number) else {
+            return;
+        };
+        if let Some(Entry::File { allocated_bytes }) = self.disk.lock().names.get_mut(&path) {
+            *allocated_bytes -= (unused / 4096 * 4096).min(*allocated_bytes / 2 / 4096 * 4096);
+        }
+        close(&self.disk, &self.space, &path);
+    }
+
+    fn vanish(&self, number: usize) {
+        let Some(path) = self.recording(number) else {
+            return;
+        };
+        let key = FileKey::of_path(Path::new(DIR), &path).expect("a recording");
+        let is_counted = !lock(&self.space.state).closing.contains(&key);
+        self.disk.lock().vanish(&path, is_counted);
+    }
+
+    /// Does one thing, and says whether a file that is open may have grown by it.
+    fn take(&mut self, op: &Op) -> Result<bool, TestCaseError> {
+        let mut written = Ok(());
+        match *op {
+            Op::Open(source, second, bytes) => written = self.write_new(source, second, bytes),
+            Op::Grow(number, bytes) => {
+                if let Some(path) = self.open(number) {
+                    written = write(&self.disk, &self.space, &path, bytes);
+                }
+            }
+            Op::Close(number, unused) => self.close(number, unused),
+            Op::Others(bytes) => {
+                let mut model = self.disk.lock();
+                model.others = bytes;
+                model.is_stale = true;
+            }
+            Op::Vanish(number) => self.vanish(number),
+            Op::Break(number) => {
+                let broken = self.recording(number);
+                self.disk.lock().broken.extend(broken);
+            }
+            Op::Mend => self.disk.lock().broken.clear(),
+            Op::Lock(number, after_s, length) => {
+                if let Some((source, from)) = self.second_in(number, after_s) {
+                    let lock = self.disk.make_lock(source, from, from + length);
+                    self.locks.push(lock);
+                }
+            }
+            Op::Unlock(number) => {
+                if let Some(lock) = pick(self.locks.iter(), number) {
+                    self.disk.lock().names.remove(&lock);
+                }
+            }
+            Op::See(number, after_s, length, class) => {
+                if let Some((source, from)) = self.second_in(number, after_s) {
+                    let class = CLASSES[class];
+                    see(&self.disk, &self.space, source, class, from, from + length);
+                }
+            }
+            Op::Want(source, count) => {
+                let classes: Vec<_> = CLASSES[..count].iter().map(ToString::to_string).collect();
+                want(&self.disk, &self.space, source, &classes);
+            }
+            Op::Read(number) => {
+                let unread = self.unread();
+                let read_now = number.checked_rem(unread.len()).map(|index| unread[index]);
+                read(&self.disk, &self.space, read_now.as_slice());
+            }
+            Op::ReadAll => read(&self.disk, &self.space, &self.unread()),
+            Op::Locking(is_locking) => self.disk.lock().is_locking = is_locking,
+            Op::Advance(ms) => self.clock.advance(Duration::from_millis(ms)),
+            Op::Step => {
+                let refused = self.disk.lock().refused.len();
+                self.retention.step();
+                prop_assert!(self.disk.lock().refused.len() <= refused + 1);
+                prop_assert!(self.disk.lock().unsynced.is_empty());
+            }
+        }
+        Ok(written.is_ok() && matches!(op, Op::Open(..) | Op::Grow(..)))
+    }
+
+    /// Closes all files, and ends all faults and locks.
+    fn mend(&self) {
+        let open = self.disk.lock().open.clone();
+        for path in open {
+            close(&self.disk, &self.space, &path);
+        }
+        let mut model = self.disk.lock();
+        model.broken.clear();
+        model.others = 0;
+        model.is_locking = false;
+        for lock in &self.locks {
+            model.names.remove(lock);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
@@ -100,112 +256,23 @@ proptest! {
             post_roll: Duration::from_secs(rolls.1),
             ..SpaceLimits::none(DIR)
         };
-        let (mut retention, clock) = retention_by(&disk, limits);
-        let mut locks = Vec::new();
-        let space = retention.space();
-        retention.count();
+        let mut run = Run::new(disk.clone(), limits);
         for op in ops {
-            let open = |number| pick(disk.lock().open.iter(), number);
-            let mut written = Ok(());
-            match op {
-                Op::Open(source, second, bytes) => {
-                    let free = (0..).map(|number| path(source, second, number));
-                    let new = free.into_iter().find(|path| !disk.has(path) && !disk.lock().open.contains(path));
-                    written = write(&disk, &space, &new.expect("some number is free"), bytes);
-                }
-                Op::Grow(number, bytes) => if let Some(path) = open(number) {
-                    written = write(&disk, &space, &path, bytes);
-                },
-                Op::Close(number, unused) => if let Some(path) = open(number) {
-                    if let Some(Entry::File { allocated_bytes }) = disk.lock().names.get_mut(&path) {
-                        *allocated_bytes -= (unused / 4096 * 4096).min(*allocated_bytes / 2 / 4096 * 4096);
-                    }
-                    close(&disk, &space, &path);
-                },
-                Op::Others(bytes) => {
-                    disk.lock().others = bytes;
-                    disk.lock().is_stale = true;
-                }
-                Op::Vanish(number) => {
-                    let mut model = disk.lock();
-                    let gone = pick(model.recordings().map(|(_, path, _)| path), number);
-                    if let Some(path) = gone {
-                        let key = FileKey::of_path(Path::new(DIR), &path).expect("a recording");
-                        let is_counted = !lock(&space.state).closing.contains(&key);
-                        model.vanish(&path, is_counted);
-                    }
-                }
-                Op::Break(number) => {
-                    let mut model = disk.lock();
-                    let broken = pick(model.recordings().map(|(_, path, _)| path), number);
-                    model.broken.extend(broken);
-                }
-                Op::Mend => disk.lock().broken.clear(),
-                Op::Lock(number, from, length) => {
-                    let locked = pick(disk.lock().recordings().map(|(_, path, _)| path), number);
-                    let locked = locked.and_then(|path| FileKey::of_path(Path::new(DIR), &path));
-                    if let Some(key) = locked {
-                        let from = key.start_unix().as_secs() - START + from;
-                        locks.push(disk.make_lock(key.source().0, from, from + length));
-                    }
-                }
-                Op::Unlock(number) => if let Some(lock) = pick(locks.iter(), number) {
-                    disk.lock().names.remove(&lock);
-                }
-                Op::See(number, from, length, class) => {
-                    let seen = pick(disk.lock().recordings().map(|(_, path, _)| path), number);
-                    let seen = seen.and_then(|path| FileKey::of_path(Path::new(DIR), &path));
-                    if let Some(key) = seen {
-                        let from = key.start_unix().as_secs() - START + from;
-                        see(&disk, &space, key.source().0, CLASSES[class], from, from + length);
-                    }
-                }
-                Op::Want(source, count) => {
-                    let classes: Vec<_> = CLASSES[..count].iter().map(ToString::to_string).collect();
-                    want(&disk, &space, source, &classes);
-                }
-                Op::Read(number) => {
-                    let unread: Vec<_> = disk.lock().told.unread.iter().copied().collect();
-                    let read_now = number.checked_rem(unread.len()).map(|index| unread[index]);
-                    read(&disk, &space, read_now.as_slice());
-                }
-                Op::ReadAll => {
-                    let unread: Vec<_> = disk.lock().told.unread.iter().copied().collect();
-                    read(&disk, &space, &unread);
-                }
-                Op::Locking(is_locking) => disk.lock().is_locking = is_locking,
-                Op::Advance(ms) => clock.advance(Duration::from_millis(ms)),
-                Op::Step => {
-                    let refused = disk.lock().refused.len();
-                    retention.step();
-                    prop_assert!(disk.lock().refused.len() <= refused + 1);
-                    prop_assert!(disk.lock().unsynced.is_empty());
-                }
-            }
+            let is_granted = run.take(&op)?;
             let model = disk.lock();
             prop_assert!(model.used() <= budget, "{} of {budget}", model.used());
-            let is_granted = written.is_ok() && matches!(op, Op::Open(..) | Op::Grow(..));
             if is_granted && !model.is_stale && !model.open.is_empty() {
                 prop_assert!(model.free() + OPEN_EXTRA_BYTES >= min_free, "{}", model.free());
             }
         }
         prop_assert!(foreign.iter().all(|path| disk.has(path)));
         // All is well again: there is room for the next step.
-        let open = disk.lock().open.clone();
-        for path in open {
-            close(&disk, &space, &path);
-        }
-        disk.lock().broken.clear();
-        disk.lock().others = 0;
-        disk.lock().is_locking = false;
-        for lock in &locks {
-            disk.lock().names.remove(lock);
-        }
-        clock.advance(2 * ASIDE);
-        retention.step();
-        prop_assert!(disk.lock().used() <= budget - margin(&retention.space.limits));
-        prop_assert_eq!(space.may_write(STEP_BYTES), Ok(()));
+        run.mend();
+        run.clock.advance(2 * ASIDE);
+        run.retention.step();
+        prop_assert!(disk.lock().used() <= budget - margin(&run.space.limits));
+        prop_assert_eq!(run.space.may_write(STEP_BYTES), Ok(()));
         // Files that somebody else deleted leave the list at their turn.
-        prop_assert!(space.report().recordings_bytes >= disk.lock().used());
+        prop_assert!(run.space.report().recordings_bytes >= disk.lock().used());
     }
 }
