@@ -99,38 +99,18 @@ fn are_of(number: u32, drawn: &Value) -> bool {
             .all(|wanted| drawn.iter().any(|object| is(object, wanted)))
 }
 
-#[test]
-fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
-    let address = format!("127.0.0.1:{}", free_port());
-    let dir = tempfile::tempdir().expect("a folder");
-    let record = dir.path().join("rec").display().to_string();
-    let stage = Stage::start(1, &["--http", &address, "--record", &record]);
-    stage.wait_for("nvr/sources/0", "it is recorded", |status| {
-        status["recording"]["state"] == "recording"
-    });
-    let (oldest_ms, _) = recorded(&address, 15);
-    let events = json_at(&address, "/events.json?source=0&limit=10");
-    assert_eq!(events["classes"], json!(["car", "person"]), "{events:#}");
-
-    let url = format!("http://{address}/#sources=0&at={oldest_ms}");
-    let mut browser = Browser::open(&url, Size::new(1280, 900));
-    let frame = json!({ "holds": "nvr.players[0]?.shown && nvr.players[0].captured" });
-    let captured_ms = browser.expect(frame).as_f64().expect("a time");
-    // A frame is shown until the next one: at its time, which Chromium tells, and at any time of it, which Firefox tells.
+/// Asserts that a frame is shown until the next one: at its time, which Chromium tells, and at any time of it, which Firefox tells.
+fn shows_each_frame_until_the_next(browser: &mut Browser) {
     let at = "at => frameShown([{ file: 'a', start: 0, end: 0.12, offset: 0 }], [0, 3600, 7200].map(tick => ({ file: 'a', tick })), at)";
     let shown = format!("[0.019, 0.0389, 0.0399, 0.1, 0.13].map({at}).join()");
     let shown = browser.expect(json!({ "holds": shown }));
     assert_eq!(shown, "0,0,1,2,-1");
-    assert!((captured_ms - oldest_ms as f64).abs() < 1000.0);
-    browser.expect(json!({ "holds": WATCH }));
-    browser.expect(json!({ "key": " " }));
-    let enough = format!("seen.length >= {PICTURES} && seen");
-    let seen = browser.expect(json!({ "holds": enough, "within_ms": 60_000 }));
-    browser.expect(json!({ "key": " " }));
+}
 
+/// Asserts that nearly all pictures have a readable number and the boxes of their own frame.
+fn have_their_own_boxes(seen: &[Value]) {
     let size = PATTERN.size;
     let (mut numbers, mut wrong, mut analysed) = (Vec::new(), Vec::new(), 0);
-    let seen = seen.as_array().expect("pictures");
     for picture in seen {
         let luma = STANDARD
             .decode(picture[0].as_str().unwrap_or_default())
@@ -178,6 +158,33 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
         wrong.len(),
         numbers.len()
     );
+}
+
+#[test]
+fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let dir = tempfile::tempdir().expect("a folder");
+    let record = dir.path().join("rec").display().to_string();
+    let stage = Stage::start(1, &["--http", &address, "--record", &record]);
+    stage.wait_for("nvr/sources/0", "it is recorded", |status| {
+        status["recording"]["state"] == "recording"
+    });
+    let (oldest_ms, _) = recorded(&address, 15);
+    let events = json_at(&address, "/events.json?source=0&limit=10");
+    assert_eq!(events["classes"], json!(["car", "person"]), "{events:#}");
+
+    let url = format!("http://{address}/#sources=0&at={oldest_ms}");
+    let mut browser = Browser::open(&url, Size::new(1280, 900));
+    let frame = json!({ "holds": "nvr.players[0]?.shown && nvr.players[0].captured" });
+    let captured_ms = browser.expect(frame).as_f64().expect("a time");
+    shows_each_frame_until_the_next(&mut browser);
+    assert!((captured_ms - oldest_ms as f64).abs() < 1000.0);
+    browser.expect(json!({ "holds": WATCH }));
+    browser.expect(json!({ "key": " " }));
+    let enough = format!("seen.length >= {PICTURES} && seen");
+    let seen = browser.expect(json!({ "holds": enough, "within_ms": 60_000 }));
+    browser.expect(json!({ "key": " " }));
+    have_their_own_boxes(seen.as_array().expect("pictures"));
 
     // An export of the shown second.
     let export = |from: &str, to: &str| {
