@@ -26,16 +26,26 @@ pub(crate) fn compare() {
         "4 cameras, 1280x720, 25 fps, H.264 over RTSP/TCP; backend {backend}, 1 thread; {} s a part\n",
         WINDOW.as_secs()
     );
-
     let decode = cameras.decode_only(WINDOW);
+    one_thread(&mut table, &cameras, backend, &decode);
+    all_cores(&mut table, &cameras, backend, decode.cores);
+    scripted(&mut table, &cameras, decode.cores);
+    one_source(&mut table, &cameras, backend);
+    key_frames(&mut table);
+    idle(&mut table);
+    table.print();
+}
+
+/// A processor with one thread, against the engine and the decoders.
+fn one_thread(table: &mut Table, cameras: &Cameras, backend: &str, decode: &Use) {
     // In turns: a machine that slows down does so for both, and a process whose memory lies badly, which alone makes an
     // engine some percent slower, is one of several.
     let (mut alone, mut beside, mut four) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let settings = ["--backend", backend, "--threads", "1"];
         alone.push(engine::alone(backend, 1, WINDOW / ROUNDS));
-        beside.push(beside_decoders(&cameras, backend, WINDOW / ROUNDS));
-        four.push(Processor::start(&cameras, 4, &settings).measure(WINDOW / ROUNDS));
+        beside.push(beside_decoders(cameras, backend, WINDOW / ROUNDS));
+        four.push(Processor::start(cameras, 4, &settings).measure(WINDOW / ROUNDS));
     }
     let [alone, beside] = [alone, beside].map(|runs| Alone::mean(&runs));
     let four = Measured::mean(&four);
@@ -70,10 +80,11 @@ pub(crate) fn compare() {
         four.peak_mb,
         240.0,
     );
+}
 
-    all_cores(&mut table, &cameras, backend, decode.cores);
-
-    let scripted = Processor::start(&cameras, 4, &["--backend", "scripted"]).measure(WINDOW);
+/// A processor with the scripted detector, against decoding alone.
+fn scripted(table: &mut Table, cameras: &Cameras, decoding: f64) {
+    let scripted = Processor::start(cameras, 4, &["--backend", "scripted"]).measure(WINDOW);
     println!(
         "scripted:       {:.1} frames/s, {:.3} CPU",
         scripted.inferred_per_second, scripted.cores
@@ -85,12 +96,15 @@ pub(crate) fn compare() {
     );
     table.at_most(
         "scripted: CPU / decoding alone",
-        scripted.cores / decode.cores,
+        scripted.cores / decoding,
         1.5,
     );
+}
 
+/// The latency of one source beyond its inference.
+fn one_source(table: &mut Table, cameras: &Cameras, backend: &str) {
     let single = Processor::start(
-        &cameras,
+        cameras,
         1,
         &["--backend", backend, "--threads", "1", "--max-fps", "5"],
     )
@@ -100,9 +114,10 @@ pub(crate) fn compare() {
         single.latency_p50_ms - single.inference_p50_ms,
         25.0,
     );
+}
 
-    key_frames(&mut table);
-
+/// A processor whose only camera is missing.
+fn idle(table: &mut Table) {
     let idle = Processor::idle(&free_port().to_string()).measure_idle(WINDOW);
     table.at_most(
         "idle (nothing reachable): CPU, % of a core",
@@ -114,7 +129,6 @@ pub(crate) fn compare() {
         idle.wakeups_per_second,
         50.0,
     );
-    table.print();
 }
 
 /// The engine while another process decodes all cameras. The kernel lets threads that wake up run before one that computes all the
