@@ -4,8 +4,9 @@
 //! That thread also serves and closes the clients. The server's thread pool is not used: a client that one thread closes
 //! while another reads from it makes GStreamer 1.22 read from a closed connection for ever.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use gstreamer_rtsp_server::prelude::*;
 
 use super::viewers::CameraState;
 use super::{LoginScheme, TestcamError, TestcamOptions};
+use crate::base::sync::lock;
 
 /// A camera as the server mounts it.
 #[derive(Debug)]
@@ -42,7 +44,11 @@ pub(super) struct Server {
     listener: Option<glib::SourceId>,
     context: glib::MainContext,
     thread: Option<JoinHandle<()>>,
+    _ended_clients: Arc<EndedClients>,
 }
+
+/// Clients that have ended and may still be used, in the order of their ends.
+type EndedClients = Mutex<VecDeque<rtsp::RTSPClient>>;
 
 /// The one role; the server has no other users.
 const ROLE: &str = "viewer";
@@ -50,6 +56,8 @@ const ROLE: &str = "viewer";
 const REPORT_INTERVAL: gst::ClockTime = gst::ClockTime::from_seconds(1);
 /// Interval for removing sessions of silent clients.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a client that has ended is kept; the library uses it for some milliseconds.
+const KEEP_ENDED: Duration = Duration::from_secs(1);
 /// Longest wait for the server's thread when sessions are ended.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -76,6 +84,7 @@ impl Server {
             );
         }
         let context = glib::MainContext::new();
+        let ended_clients = keep_ended_clients(&server);
         let listener = server
             .attach(Some(&context))
             .map_err(|_| TestcamError::Bind {
@@ -92,6 +101,7 @@ impl Server {
             listener: Some(listener),
             context,
             thread: Some(thread),
+            _ended_clients: ended_clients,
         })
     }
 
@@ -118,6 +128,32 @@ impl Server {
             });
         ended.recv_timeout(CLOSE_LIMIT).is_ok()
     }
+}
+
+/// Keeps each client for [`KEEP_ENDED`] after its end. A thread that can't send to a client makes the server's thread close it, without a
+/// reference to it (`do_close` in rtsp-client.c of GStreamer 1.22). If that thread has ended the client before, as when viewers are killed,
+/// it would close what is freed.
+fn keep_ended_clients(server: &rtsp::RTSPServer) -> Arc<EndedClients> {
+    let kept = Arc::new(EndedClients::default());
+    let list = Arc::downgrade(&kept);
+    server.connect_client_connected(move |_, client| {
+        let list = list.clone();
+        client.connect_closed(move |client| {
+            if let Some(kept) = list.upgrade() {
+                lock(&kept).push_back(client.clone());
+            }
+            let list = list.clone();
+            let release =
+                glib::timeout_source_new(KEEP_ENDED, None, glib::Priority::LOW, move || {
+                    // Each is kept equally long: the first one is due.
+                    let first = list.upgrade().and_then(|kept| lock(&kept).pop_front());
+                    drop(first);
+                    glib::ControlFlow::Break
+                });
+            release.attach(glib::MainContext::thread_default().as_ref());
+        });
+    });
+    kept
 }
 
 fn close_clients(server: &rtsp::RTSPServer) {
@@ -304,5 +340,40 @@ fn report_camera_time(media: &rtsp::RTSPMedia) {
         if let Some(session) = media.stream(index).and_then(|stream| stream.rtpsession()) {
             session.set_property("rtcp-min-interval", REPORT_INTERVAL.nseconds());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::base::testing::wait_until;
+
+    #[test]
+    fn a_client_that_has_ended_stays_for_what_still_uses_it() {
+        const LIMIT: Duration = Duration::from_secs(60);
+        crate::media::init().expect("GStreamer starts");
+        let server = Server::start(&TestcamOptions::default(), Vec::new()).expect("it listens");
+        let (ends, ended) = mpsc::channel();
+        server.server.connect_client_connected(move |_, client| {
+            let ends = ends.clone();
+            client.connect_closed(move |client| {
+                let _ = ends.send(client.downgrade());
+            });
+        });
+        drop(TcpStream::connect(("127.0.0.1", server.port())).expect("it listens"));
+        let client = ended.recv_timeout(LIMIT).expect("a client has ended");
+        // Later than all that the library asks of the server's thread.
+        let (answer, is_there) = mpsc::channel();
+        let asked = client.clone();
+        let ask = move || {
+            let _ = answer.send(asked.upgrade().is_some());
+        };
+        server
+            .context
+            .invoke_with_priority(glib::Priority::LOW, ask);
+        assert_eq!(is_there.recv_timeout(LIMIT), Ok(true));
+        wait_until(|| client.upgrade().is_none());
     }
 }
