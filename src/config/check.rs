@@ -17,7 +17,7 @@ use super::{
     Environment, ModelChoice, ProblemKind, ProcessorSettings, RawProcessor, RawSettings, Secret,
     SecretRef, Settings, SourceSettings, identity,
 };
-use crate::base::{SourceId, models_dirs};
+use crate::base::{SourceId, first_names, models_dirs};
 
 /// Context of the checks, and the problems and warnings that they report.
 pub(super) struct Checker<'a> {
@@ -303,12 +303,5 @@ impl Checker<'_> {
 
 /// A list of names. A long list is cut, and the number of the others is appended.
 pub(super) fn name_list(names: impl ExactSizeIterator<Item = impl ToString>) -> String {
-    const MOST: usize = 40;
-    let count = names.len();
-    let named: Vec<String> = names.take(MOST).map(|name| name.to_string()).collect();
-    let named = named.join(", ");
-    match count.saturating_sub(MOST) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
+    first_names(names, 40, ", ")
 }

@@ -39,6 +39,11 @@ pub fn reach(path: &Path) -> std::io::Result<UnixStream> {
     }
 }
 
+/// Whether a socket remains from a process that was killed, so that nothing listens at it. Blocks as [`reach`].
+pub fn is_stale(path: &Path) -> bool {
+    reach(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
 /// User id and process id of the listening process.
 pub(super) fn peer(stream: &UnixStream) -> std::io::Result<(u32, i32)> {
     let peer = rustix::net::sockopt::socket_peercred(stream)?;
@@ -54,6 +59,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("wall-box.sock");
         let listener = std::os::unix::net::UnixListener::bind(&path).expect("bound");
+        assert!(!is_stale(&path));
         let ours = (
             rustix::process::geteuid().as_raw(),
             rustix::process::getpid().as_raw_nonzero().get(),
@@ -72,5 +78,6 @@ mod tests {
         drop((listener, waiting));
         let error = reach(&path).expect_err("nobody listens");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+        assert!(is_stale(&path));
     }
 }

@@ -14,7 +14,7 @@ mod status;
 pub mod wall_state;
 
 pub use client::{ClientError, request, request_to};
-pub use connect::reach;
+pub use connect::{is_stale, reach};
 pub use connection::{ControlHandler, not_supported};
 pub use path::{Found, find, socket_path, sockets_in};
 pub use server::{ServeError, Server};

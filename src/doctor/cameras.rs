@@ -1,9 +1,8 @@
 //! V4L2 devices: which are cameras, and their formats. Network cameras are tested with `nvr camera probe`.
 
 use super::board::Kind;
-use super::report::first_names;
 use super::{Emit, FileTree, Line, Machine, State};
-use crate::base::Size;
+use crate::base::{Size, first_names};
 use crate::media::{V4l2Device, V4l2Formats, list_v4l2};
 
 /// Up to this number, all sizes of a format are named; of more, the smallest and the largest. A camera may list fifty.
@@ -80,7 +79,7 @@ fn line(device: &V4l2Device) -> Line {
         found += &format!(", {}", by_sizes(&usable));
     }
     if !unusable.is_empty() {
-        let named = first_names(&fourccs(&unusable), NAMED_UNUSABLE);
+        let named = first_names(fourccs(&unusable), NAMED_UNUSABLE, " ");
         found += &format!("; not usable: {named}");
     }
     Line::new(

@@ -1,8 +1,7 @@
 //! DRM cards, connectors, modes and planes, and the wall's plan for them.
 
-use super::report::first_names;
 use super::{Emit, Line, Machine, State};
-use crate::base::counted;
+use crate::base::{counted, first_names};
 use crate::display::kms::{CardReport, ConnectorReport, PlaneReport, observed};
 
 /// Modes that are named. A monitor may list a hundred.
@@ -72,7 +71,7 @@ fn connector_lines(what: &str, connector: &ConnectorReport, has_planes: bool, em
     };
     let listed = match modes.len() {
         0 => "none listed".to_owned(),
-        _ => first_names(modes, NAMED_MODES),
+        _ => first_names(modes, NAMED_MODES, " "),
     };
     let found = format!("{state}{monitor}; mode {chosen}, of {listed}");
     emit(Line::ok(what, found));

@@ -74,16 +74,6 @@ pub struct Report {
 /// The [`Report::schema`] of this version.
 const SCHEMA: u32 = 1;
 
-/// The first names of a list, at most `most`, and the number of the others: `a b and 2 more`.
-pub(super) fn first_names(names: &[impl AsRef<str>], most: usize) -> String {
-    let (first, others) = names.split_at(names.len().min(most));
-    let first: Vec<&str> = first.iter().map(AsRef::as_ref).collect();
-    match others.len() {
-        0 => first.join(" "),
-        more => format!("{} and {more} more", first.join(" ")),
-    }
-}
-
 /// Splits an error of this program into finding and remedy at the first `; ` outside of brackets. Semicolons in brackets
 /// separate details.
 fn split_remedy(error: &str) -> (&str, Option<&str>) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Emit, Line, Machine, State, role_summary};
 use crate::base::folder::folders;
-use crate::control::{self, Answer, ClientError, Found, Request, reach, request, sockets_in};
+use crate::control::{self, Answer, ClientError, Found, Request, is_stale, request, sockets_in};
 
 /// A role answers at once, or hangs.
 const ASK_LIMIT: Duration = Duration::from_secs(3);
@@ -37,11 +37,6 @@ pub(super) fn check(machine: &Machine, emit: Emit<'_>) {
         );
         emit(Line::ok("stale sockets", found));
     }
-}
-
-/// Whether the socket remains from a process that was killed, so that nothing listens at it.
-pub(crate) fn is_stale(socket: &Path) -> bool {
-    reach(socket).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 /// All control sockets of the examined tree, stale or not.
@@ -103,22 +98,5 @@ fn role_line(socket: &Path) -> Line {
             let remedy = "it hangs: see its log, and restart it";
             Line::of_error(State::Fault, name, found, remedy)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::net::UnixListener;
-
-    #[test]
-    fn a_socket_without_a_listener_is_stale() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let stale = dir.path().join("wall-box.sock");
-        drop(UnixListener::bind(&stale).expect("bound"));
-        assert!(is_stale(&stale));
-        let served = dir.path().join("wall-other.sock");
-        let _server = UnixListener::bind(&served).expect("bound");
-        assert!(!is_stale(&served));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{logs, redact::Redaction, secrets::Secrets};
 use crate::base::archive::pack;
 use crate::config::{ConfigProblems, Loaded, read_config_text};
-use crate::control::Request;
+use crate::control::{Request, is_stale};
 use crate::doctor::{Machine, Report, page, roles};
 
 /// Why no bundle was written.
@@ -148,7 +148,7 @@ fn effective(loaded: &Result<Loaded, ConfigProblems>) -> Result<String, String> 
 
 fn roles_of(machine: &Machine, members: &mut Members) {
     let sockets = roles::sockets(machine).sockets.into_iter();
-    for socket in sockets.filter(|socket| !roles::is_stale(socket)) {
+    for socket in sockets.filter(|socket| !is_stale(socket)) {
         let name = roles::role_name(&socket);
         for (what, request) in [
             ("status", Request::Status),
