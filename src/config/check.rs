@@ -303,5 +303,6 @@ impl Checker<'_> {
 
 /// A list of names. A long list is cut, and the number of the others is appended.
 pub(super) fn name_list(names: impl ExactSizeIterator<Item = impl ToString>) -> String {
-    first_names(names, 40, ", ")
+    const MOST: usize = 40;
+    first_names(names, MOST, ", ")
 }

@@ -27,7 +27,7 @@ mod lifecycle;
 mod quirks;
 mod tls;
 
-use crate::support::cameras::PATIENCE;
+use crate::support::cameras::{PATIENCE, stream_settings};
 
 const SIZE: Size = Size::new(320, 240);
 
@@ -192,15 +192,7 @@ fn start(options: TestcamOptions) -> Testcam {
 }
 
 fn settings(uri: &str) -> StreamSettings {
-    StreamSettings {
-        location: Location::Rtsp(uri.parse().expect("a URL")),
-        credentials: None,
-        transport: Transport::Tcp,
-        jitter_buffer: Duration::from_millis(50),
-        tls: SourceTls::default(),
-        stall_limit: Duration::from_secs(5),
-        start_limit: Duration::from_secs(20),
-    }
+    stream_settings(Location::Rtsp(uri.parse().expect("a URL")))
 }
 
 fn code_of(frame: &Frame) -> Option<PatternCode> {

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nvr::base::{Pattern, PatternCode, Plane, Size};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::browser::Browser;
 use crate::support::ports::free_port;
@@ -49,6 +50,18 @@ pub(crate) fn json_at(address: &str, path: &str) -> Value {
     let (status, body) = get(address, path);
     assert_eq!(status, 200, "{path}: {body}");
     serde_json::from_str(&body).expect("JSON")
+}
+
+/// A camera that is recorded, in a folder, and the address of its page.
+fn recorder() -> (TempDir, Stage, String) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let dir = tempfile::tempdir().expect("a folder");
+    let record = dir.path().join("rec").display().to_string();
+    let stage = Stage::start(1, &["--http", &address, "--record", &record]);
+    stage.wait_for("nvr/sources/0", "it is recorded", |status| {
+        status["recording"]["state"] == "recording"
+    });
+    (dir, stage, address)
 }
 
 /// Waits until so many seconds of the camera are in the index, and returns the beginning and the end.
@@ -162,13 +175,7 @@ fn have_their_own_boxes(seen: &[Value]) {
 
 #[test]
 fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
-    let address = format!("127.0.0.1:{}", free_port());
-    let dir = tempfile::tempdir().expect("a folder");
-    let record = dir.path().join("rec").display().to_string();
-    let stage = Stage::start(1, &["--http", &address, "--record", &record]);
-    stage.wait_for("nvr/sources/0", "it is recorded", |status| {
-        status["recording"]["state"] == "recording"
-    });
+    let (_dir, _stage, address) = recorder();
     let (oldest_ms, _) = recorded(&address, 15);
     let events = json_at(&address, "/events.json?source=0&limit=10");
     assert_eq!(events["classes"], json!(["car", "person"]), "{events:#}");
@@ -218,13 +225,7 @@ fn what_was_recorded_plays_with_the_boxes_on_their_own_frames() {
 
 #[test]
 fn the_page_of_recordings_plays_elsewhere_and_refuses_strangers() {
-    let address = format!("127.0.0.1:{}", free_port());
-    let dir = tempfile::tempdir().expect("a folder");
-    let record = dir.path().join("rec").display().to_string();
-    let stage = Stage::start(1, &["--http", &address, "--record", &record]);
-    stage.wait_for("nvr/sources/0", "it is recorded", |status| {
-        status["recording"]["state"] == "recording"
-    });
+    let (dir, _stage, address) = recorder();
     let (from, to) = recorded(&address, 5);
     // Another player, below the path of a proxy.
     let list = format!("http://{address}/cam/nvr/playlist.m3u8?source=0&from={from}&to={to}");

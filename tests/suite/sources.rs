@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use gstreamer::prelude::GstObjectExt as _;
 use nvr::base::{Clock, Frame, PatternCode, PixelFormat, Pixels, Size, SourceId, Stop};
-use nvr::config::{Location, SourceTls, StreamSettings, TestPattern, Transport};
+use nvr::config::{Location, StreamSettings, TestPattern};
 use nvr::media::{
     FrameSink, FrameSource, ImageSource, OpenOptions, SessionEnd, StreamFacts, TestPatternSource,
 };
 
-use crate::support::cameras::{make_clip, run_to_end};
+use crate::support::cameras::{make_clip, run_to_end, stream_settings};
 use crate::support::process::nvr;
 
 /// Longest that a test waits for anything.
@@ -174,13 +174,8 @@ fn what_is_no_image_is_garbage() {
 fn open(location: Location) -> Box<dyn FrameSource> {
     nvr::media::init().expect("GStreamer starts");
     let settings = StreamSettings {
-        location,
-        credentials: None,
-        transport: Transport::Tcp,
-        jitter_buffer: Duration::from_millis(50),
-        tls: SourceTls::default(),
-        stall_limit: Duration::from_secs(5),
         start_limit: Duration::from_secs(10),
+        ..stream_settings(location)
     };
     nvr::media::open(
         SourceId(0),

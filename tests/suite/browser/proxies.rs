@@ -1,4 +1,4 @@
-//! The wall's page behind proxies that serve it below a path of their own.
+//! The wall's page behind proxies that serve it below another path.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -6,6 +6,7 @@ use nvr::base::{Clock, Heartbeats, SessionId};
 use nvr::bus::{Delivery, Link};
 use nvr::config::MqttSettings;
 use nvr::event::{Presence, PresenceState};
+use tokio::runtime::Runtime;
 
 use super::{
     Kind, against_both, connected, disconnected, event, frame_ids, observed, presence_line, reason,
@@ -25,17 +26,19 @@ against_both! {
     a_stop_keeps_its_deadline_behind_a_cut_cable
 }
 
+/// A link to the port, and the heartbeats by which it is seen to hang.
+fn start_watched(runtime: &Runtime, port: u16) -> (Heartbeats, Link) {
+    let heartbeats = Heartbeats::new(Clock::system());
+    let beat = heartbeats.stage("mqtt", Duration::from_secs(8));
+    let options = retrying_quickly(settings(port));
+    let link = Link::start(options, runtime.handle(), Some(beat)).expect("usable settings");
+    (heartbeats, link)
+}
+
 fn a_broker_that_comes_late_gets_what_is_retained_and_no_stale_event(kind: Kind) {
     let mut broker = Broker::absent(kind, Setup::default());
     let runtime = runtime();
-    let heartbeats = Heartbeats::new(Clock::system());
-    let beat = heartbeats.stage("mqtt", Duration::from_secs(8));
-    let link = Link::start(
-        retrying_quickly(settings(broker.port())),
-        runtime.handle(),
-        Some(beat),
-    )
-    .expect("usable settings");
+    let (heartbeats, link) = start_watched(&runtime, broker.port());
     link.retain("nvr/sources/0", b"first".to_vec());
     link.retain("nvr/sources/0", b"second".to_vec());
     for frame_id in 0..5 {
@@ -150,14 +153,7 @@ fn a_silent_broker_is_noticed_and_met_again(kind: Kind) {
     let broker = Broker::start(kind);
     let cable = Cable::to(broker.port());
     let runtime = runtime();
-    let heartbeats = Heartbeats::new(Clock::system());
-    let beat = heartbeats.stage("mqtt", Duration::from_secs(8));
-    let link = Link::start(
-        retrying_quickly(settings(cable.port())),
-        runtime.handle(),
-        Some(beat),
-    )
-    .expect("usable settings");
+    let (heartbeats, link) = start_watched(&runtime, cable.port());
     connected(&link);
     cable.cut();
     until_true("the silence is noticed", Duration::from_secs(11), || {
@@ -204,7 +200,7 @@ fn a_stop_keeps_its_deadline_behind_a_cut_cable(kind: Kind) {
     cable.cut();
     let started = std::time::Instant::now();
     let told = runtime.block_on(link.stop(Duration::from_millis(300)));
-    assert!(!told, "nobody heard it");
+    assert!(!told, "the broker could not be told");
     assert!(started.elapsed() < Duration::from_secs(2));
     assert!(!link.counters().connected);
 }

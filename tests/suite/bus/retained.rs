@@ -109,7 +109,7 @@ fn a_retained_message_of_any_length_is_skipped_and_ends_no_connection() {
         .enumerate()
     {
         broker.publish(&format!("nvr/sources/{at}"), &vec![b'x'; bytes], true);
-        // Retained ones come to each subscription anew, quality of service 1 with an acknowledgement.
+        // Retained ones come to each new subscription, quality of service 1 with an acknowledgement.
         for delivery in [Delivery::AtLeastOnce, Delivery::AtMostOnce] {
             let mut subscription = link.subscribe([format!("nvr/sources/{at}")], delivery);
             refused += 1;

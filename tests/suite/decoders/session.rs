@@ -1,16 +1,16 @@
-//! A source on a thread of its own, and a record of the decoders and frames that it gave.
+//! A source on a separate thread, and a record of the decoders and frames that it gave.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nvr::base::{Clock, Frame, PatternCode, Pixels, Size, SourceId, Stop};
-use nvr::config::{Location, SourceTls, StreamSettings, TestPattern, Transport};
+use nvr::config::{Location, TestPattern};
 use nvr::media::testcam::{CameraOptions, Feed, Testcam, TestcamOptions};
 use nvr::media::{FrameSink, OpenOptions, Output, OutputControl, SessionEnd, StreamFacts, open};
 
 use super::{FPS, SIZE};
-use crate::support::cameras::PATIENCE;
+use crate::support::cameras::{PATIENCE, stream_settings};
 
 /// What a session told, and a source that tells it.
 pub(super) struct Session {
@@ -133,15 +133,7 @@ impl Session {
 
     pub(super) fn of(location: Location, output: Output) -> Self {
         nvr::media::init().expect("GStreamer starts");
-        let settings = StreamSettings {
-            location,
-            credentials: None,
-            transport: Transport::Tcp,
-            jitter_buffer: Duration::from_millis(50),
-            tls: SourceTls::default(),
-            stall_limit: Duration::from_secs(5),
-            start_limit: Duration::from_secs(20),
-        };
+        let settings = stream_settings(location);
         let (told, stop) = (Arc::new(Told::default()), Stop::default());
         let output = OutputControl::new(output);
         let options = OpenOptions {

@@ -109,7 +109,7 @@ fn rates_alone() {
         "{:?}",
         steps(after)
     );
-    // More than it gives: it begins anew, and gives them.
+    // More than it gives: it is opened again, and gives them.
     session.output.set(at(20.0));
     let after = session.frames();
     session.told.wait("every picture", |pages| {

@@ -78,7 +78,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It closes its browser when nobody speaks to it any more, or is asked to end.
+        // It closes its browser when its input ends, or when it is asked to.
         self.process.close_input();
         let process = &mut self.process;
         let deadline = std::time::Instant::now() + SOON;

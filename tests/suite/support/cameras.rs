@@ -1,4 +1,4 @@
-//! Creates video files for tests.
+//! Creates video files for tests, and the settings of cameras.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,9 +6,23 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use nvr::base::Size;
+use nvr::config::{Location, SourceTls, StreamSettings, Transport};
 
 /// Longest that a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The settings of a camera without a login, with limits for a busy machine.
+pub(crate) fn stream_settings(location: Location) -> StreamSettings {
+    StreamSettings {
+        location,
+        credentials: None,
+        transport: Transport::Tcp,
+        jitter_buffer: Duration::from_millis(50),
+        tls: SourceTls::default(),
+        stall_limit: Duration::from_secs(5),
+        start_limit: Duration::from_secs(20),
+    }
+}
 
 /// Runs a pipeline that ends by itself.
 pub(crate) fn run_to_end(description: &str) {

@@ -91,7 +91,7 @@ fn a_server_that_does_not_answer_get_parameter_is_asked_for_options_next_time() 
     let stop = Stop::default();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut source = source.lock().expect("nobody panicked");
+            let mut source = source.lock().expect("no thread panicked");
             let SessionEnd::Failed { code, message, .. } = source.run(&sink, &stop) else {
                 panic!("it was not stopped yet");
             };
